@@ -1,0 +1,84 @@
+"""The configuration of ingestion: what the log looks like, what a session is, where splits are cut."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Columns(_Section):
+    """The log's own column names for the fields of an interaction."""
+
+    user_id: str = "user_id"
+    item_id: str = "item_id"
+    timestamp: str = "timestamp"
+    event: str | None = None
+    session_id: str | None = None
+
+
+class Events(_Section):
+    """What the values of the event column mean.
+
+    An empty `engaged` means every value that is neither `exposed` nor `ignored`; otherwise an
+    unlisted value is a bad row.
+    """
+
+    engaged: tuple[str, ...] = ()
+    exposed: tuple[str, ...] = ()
+    ignored: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _disjoint(self) -> "Events":
+        listed = [*self.engaged, *self.exposed, *self.ignored]
+        repeated = sorted({value for value in listed if listed.count(value) > 1})
+        if repeated:
+            raise ValueError(f"an event value may have one meaning only. Received twice: {repeated}")
+        return self
+
+
+class ItemTable(_Section):
+    """Features per item: a Parquet or CSV file with one row an item."""
+
+    path: str
+    item_id: str = "item_id"
+    features: tuple[str, ...] = ()
+    title: str | None = None
+
+
+class DataConfig(_Section):
+    """`[data]`: the interaction log and the item table."""
+
+    log: str = Field(description="a file or a glob: .parquet or .csv")
+    loader: str | None = Field(
+        None,
+        description="dotted path of a function that writes the log, and the item table beside it, "
+        "into the log's folder; called when the log does not exist",
+    )
+    columns: Columns = Columns()
+    events: Events = Events()
+    timestamp_unit: Literal["s", "ms", "us"] = "s"
+    max_bad_rows: Annotated[float, Field(ge=0, le=1)] = 0.02
+    item_table: ItemTable | None = None
+
+
+class SessionsConfig(_Section):
+    """`[sessions]`: where a session ends when the log does not say, and what is kept of a history."""
+
+    gap_minutes: Annotated[float, Field(gt=0)] = 30
+    max_sessions: Annotated[int, Field(gt=0)] = 200
+    max_items: Annotated[int, Field(gt=0)] = 100
+    partitions: Annotated[int, Field(gt=0)] = 4
+
+
+class SplitConfig(_Section):
+    """`[split]`: `eval` spans the `eval_days` before the last `test_days` days of the log."""
+
+    protocol: Literal["global-time", "last-session"] = "global-time"
+    eval_days: Annotated[float, Field(gt=0)] = 14
+    test_days: Annotated[float, Field(gt=0)] = 14
+    min_sessions: Annotated[int, Field(ge=3)] = Field(
+        3, description="last-session only: users with fewer engaged sessions are left out"
+    )
