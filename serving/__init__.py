@@ -1,0 +1,3 @@
+"""Serving: an embedded server with TensorFlow Serving's API, the client, deployment files."""
+
+import model.features  # noqa: F401  (sets TF_USE_LEGACY_KERAS before TensorFlow is imported)
