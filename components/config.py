@@ -1,4 +1,4 @@
-"""The configuration of ingestion: what the log looks like, what a session is, where splits are cut."""
+"""The configuration of ingestion: the log's form, what a session is, where splits are cut."""
 
 from typing import Annotated, Literal
 
@@ -35,7 +35,9 @@ class Events(_Section):
         listed = [*self.engaged, *self.exposed, *self.ignored]
         repeated = sorted({value for value in listed if listed.count(value) > 1})
         if repeated:
-            raise ValueError(f"an event value may have one meaning only. Received twice: {repeated}")
+            raise ValueError(
+                f"an event value may have one meaning only. Received twice: {repeated}"
+            )
         return self
 
 
@@ -65,7 +67,7 @@ class DataConfig(_Section):
 
 
 class SessionsConfig(_Section):
-    """`[sessions]`: where a session ends when the log does not say, and what is kept of a history."""
+    """`[sessions]`: where one ends when the log does not say, and what is kept of a history."""
 
     gap_minutes: Annotated[float, Field(gt=0)] = 30
     max_sessions: Annotated[int, Field(gt=0)] = 200
