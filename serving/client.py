@@ -14,7 +14,6 @@ from typing import Any, Self
 import grpc
 import numpy as np
 import tensorflow as tf
-from model.features import PADDING_ITEM_ID
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
     get_model_status_pb2,
@@ -23,7 +22,8 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from serving.requests import Event, History, Request, Session, encode_request
+from model.features import PADDING_ITEM_ID
+from serving.requests import Event, History, Request, Session, example_batch, padded_ids
 
 __all__ = [
     "Event",
@@ -127,9 +127,9 @@ class RecommenderClient:
             raise ValueError(f"k must be at least 1. Received: {k}")
         batch = len(requests)
         inputs = {
-            "examples": _examples(requests),
+            "examples": example_batch(requests),
             "k": tf.make_tensor_proto([k] * batch, tf.int32),
-            "exclude_item_id": _padded_ids([exclude_item_ids] * batch),
+            "exclude_item_id": padded_ids([exclude_item_ids] * batch),
             "exclude_seen": tf.make_tensor_proto([exclude_seen] * batch, tf.bool),
         }
         outputs = self._predict("recommend", inputs)
@@ -158,7 +158,7 @@ class RecommenderClient:
                 "candidates must hold one list a request. "
                 f"Received: {len(candidates)} lists for {len(requests)} requests"
             )
-        inputs = {"examples": _examples(requests), "candidate_item_id": _padded_ids(candidates)}
+        inputs = {"examples": example_batch(requests), "candidate_item_id": padded_ids(candidates)}
         scores = self._predict("rank", inputs)["score"]  # [batch, widest list]
         return [row[: len(ids)].tolist() for row, ids in zip(scores, candidates, strict=True)]
 
@@ -169,7 +169,7 @@ class RecommenderClient:
             ValueError: if a request is not usable.
             RecommenderError: if the call fails.
         """
-        return self._predict("encode", {"examples": _examples(requests)})["embedding"]
+        return self._predict("encode", {"examples": example_batch(requests)})["embedding"]
 
     def status(self) -> list[VersionStatus]:
         """The model's versions, as the server lists them.
@@ -234,20 +234,3 @@ def _channel_options() -> list[tuple[str, Any]]:
         ("grpc.max_receive_message_length", -1),
         ("grpc.max_send_message_length", -1),
     ]
-
-
-def _examples(requests: Sequence[Request]) -> tensor_pb2.TensorProto:
-    """The requests as a string tensor [batch]."""
-    if not requests:
-        raise ValueError("requests must hold at least one request. Received: none")
-    return tf.make_tensor_proto([encode_request(request) for request in requests], tf.string)
-
-
-def _padded_ids(rows: Sequence[Sequence[str]]) -> tensor_pb2.TensorProto:
-    """Rows of ids as a string tensor [batch, widest row, at least 1], padded with ''."""
-    for row in rows:
-        if isinstance(row, str) or not all(isinstance(item_id, str) and item_id for item_id in row):
-            raise ValueError(f"Item ids must be non-empty strings. Received: {row!r}")
-    width = max([1, *(len(row) for row in rows)])
-    padded = [[*row, *[PADDING_ITEM_ID] * (width - len(row))] for row in rows]
-    return tf.make_tensor_proto(padded, tf.string)

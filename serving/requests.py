@@ -3,8 +3,11 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from model import features
+import tensorflow as tf
 from tensorflow.core.example import example_pb2, feature_pb2
+from tensorflow.core.framework import tensor_pb2
+
+from model import features
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,31 @@ def encode_request(request: Request) -> bytes:
         feature[features.REQUEST_TIMESTAMP] = _int64_feature([request.request_timestamp])
     example = example_pb2.Example(features=feature_pb2.Features(feature=feature))
     return example.SerializeToString(deterministic=True)
+
+
+def example_batch(requests: Sequence[Request]) -> tensor_pb2.TensorProto:
+    """The encoded requests as a string tensor [batch].
+
+    Raises:
+        ValueError: if there is no request, or one cannot be encoded.
+    """
+    if not requests:
+        raise ValueError("requests must hold at least one request. Received: none")
+    return tf.make_tensor_proto([encode_request(request) for request in requests], tf.string)
+
+
+def padded_ids(rows: Sequence[Sequence[str]]) -> tensor_pb2.TensorProto:
+    """Rows of ids as a string tensor [batch, widest row, at least 1], padded with ''.
+
+    Raises:
+        ValueError: if an id is not a non-empty string.
+    """
+    for row in rows:
+        if isinstance(row, str) or not all(isinstance(item_id, str) and item_id for item_id in row):
+            raise ValueError(f"Item ids must be non-empty strings. Received: {row!r}")
+    width = max([1, *(len(row) for row in rows)])
+    padded = [[*row, *[features.PADDING_ITEM_ID] * (width - len(row))] for row in rows]
+    return tf.make_tensor_proto(padded, tf.string)
 
 
 def _check_session(session: Session) -> None:
