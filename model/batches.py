@@ -1,0 +1,89 @@
+"""From Transform's output to what a training step reads: histories and sessions to predict."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from model import features, preprocessing
+from model.history import History, from_transformed
+from model.losses import PADDING
+
+
+class Targets(NamedTuple):
+    """K sessions to predict for each of B users.
+
+    Attributes:
+      position: how many sessions of the history came before, int64 [B, K].
+      is_time_known: whether the model may use the time of the request, bool [B, K].
+      index: vocabulary indices of the session's items, int64 [B, K, T].
+      label: 1 engaged, 0 only shown, -1 where there is no item, int64 [B, K, T].
+    """
+
+    position: tf.Tensor
+    is_time_known: tf.Tensor
+    index: tf.Tensor
+    label: tf.Tensor
+
+
+def training_batches(
+    dataset: tf.data.Dataset,
+    *,
+    vocabulary_size: int,
+    max_sessions: int,
+    targets_per_user: int,
+    unknown_request_time: float,
+    seed: int,
+) -> tf.data.Dataset:
+    """Sample sessions of each history as targets; step t sees only the sessions before it.
+
+    Args:
+      dataset: batches of Transform's output.
+      vocabulary_size: V; a target needs an engaged item of index 1..V.
+      max_sessions: longest history.
+      targets_per_user: K; a user with fewer has targets without items.
+      unknown_request_time: share of targets whose request time is hidden.
+      seed: of the sampling, the same every time the dataset is read.
+    """
+
+    def to_batch(step: tf.Tensor, inputs: dict) -> tuple[History, Targets]:
+        seeds = tf.random.experimental.stateless_split([tf.cast(seed, tf.int64), step], 2)
+        index = inputs[features.ITEM_INDEX][:, -max_sessions:]
+        engaged = inputs[features.ENGAGED][:, -max_sessions:]
+        position, is_target = _sample(index, engaged, vocabulary_size, targets_per_user, seeds[0])
+        share = tf.random.stateless_uniform(tf.shape(position), seeds[1])
+        label = tf.gather(engaged, position, batch_dims=1).to_tensor(PADDING)
+        targets = Targets(
+            position,
+            share >= unknown_request_time,
+            tf.gather(index, position, batch_dims=1).to_tensor(features.PADDING_INDEX),
+            tf.where(is_target[..., tf.newaxis], label, PADDING),
+        )
+        return from_transformed(inputs, max_sessions), targets
+
+    return dataset.enumerate().map(to_batch, num_parallel_calls=2)
+
+
+def _sample(index, engaged, vocabulary_size: int, count: int, seed) -> tuple[tf.Tensor, tf.Tensor]:
+    """Places of up to `count` sessions with an engaged item of the vocabulary: [B, K] each."""
+    counts = tf.logical_and(tf.equal(engaged, 1), index <= vocabulary_size)
+    is_candidate = tf.reduce_any(counts, axis=2).to_tensor(False)  # [B, S]
+    draw = tf.random.stateless_uniform(tf.shape(is_candidate), seed)
+    draw = tf.where(is_candidate, draw, -1.0)
+    best, position = tf.math.top_k(draw, tf.minimum(count, tf.shape(draw)[1]))
+    is_target = best >= 0
+    return tf.cast(tf.where(is_target, position, 0), tf.int64), is_target
+
+
+def evaluation_batches(dataset: tf.data.Dataset, max_sessions: int) -> tf.data.Dataset:
+    """Each user's one target session, after the whole history."""
+
+    def to_batch(inputs: dict) -> tuple[History, Targets]:
+        history = from_transformed(inputs, max_sessions)
+        index = inputs[preprocessing.TARGET_INDEX].to_tensor(features.PADDING_INDEX)
+        label = inputs[features.TARGET_ENGAGED].to_tensor(PADDING)
+        known = tf.equal(inputs[preprocessing.REQUEST_KNOWN], 1)
+        return history, Targets(
+            *(tensor[:, tf.newaxis] for tensor in (history.length, known, index, label))
+        )
+
+    return dataset.map(to_batch, num_parallel_calls=2)

@@ -1,0 +1,46 @@
+"""The configuration of the model and of its training."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[int, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ModelConfig(_Section):
+    """`[model]`: what the vocabulary holds and which encoders, losses and score terms are used."""
+
+    min_sessions_per_item: Positive = Field(
+        10, description="engaged training sessions an item needs to get an embedding of its own"
+    )
+    dim: Positive = 64
+    feature_dim: Positive = Field(16, description="embedding width of each item feature")
+    session_encoder: Literal["mean"] = "mean"
+    sequence_encoder: Literal["transformer"] = "transformer"
+    layers: Positive = 2
+    heads: Positive = 2
+    dropout: Share = 0.2
+    repeat: bool = Field(True, description="add the repeat-aware term to the similarity score")
+    request_time: bool = Field(True, description="let the time of the request change the scores")
+    rank_loss: Literal["softmax"] | None = "softmax"
+    rank_weight: Annotated[float, Field(ge=0)] = 0.01
+
+
+class TrainConfig(_Section):
+    """`[train]`: optimisation; the number of epochs is chosen on the eval split."""
+
+    epochs: Positive = 12
+    patience: Positive = Field(2, description="epochs without a better validation NDCG@20")
+    batch_size: Positive = Field(48, description="users per step")
+    targets_per_user: Positive = Field(8, description="next sessions predicted per user and step")
+    learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    unknown_request_time: Share = Field(
+        0.1, description="share of training targets whose request time is hidden from the model"
+    )
+    seed: int = 0

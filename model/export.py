@@ -1,0 +1,95 @@
+"""Write the SavedModel with warm-up requests that also record what the trainer answered."""
+
+import os
+
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+from model import features
+from model.catalogue import Catalogue
+from model.preprocessing import VISIT_TIME
+from model.signatures import Servable
+
+WARM_UP_FOLDER, WARM_UP_FILE = "assets.extra", "tf_serving_warmup_requests"
+
+
+def export(servable: Servable, examples: list[bytes], folder: str, model_name: str) -> None:
+    """Save `servable` to `folder`.
+
+    Args:
+      servable: the signatures.
+      examples: serialized tf.Examples of real users, for warm-up.
+      folder: where the SavedModel goes; must not exist.
+      model_name: the name it will be served under.
+    """
+    tf.saved_model.save(servable, folder, signatures=servable.signatures())
+    extra = os.path.join(folder, WARM_UP_FOLDER)
+    tf.io.gfile.makedirs(extra)
+    with tf.io.TFRecordWriter(os.path.join(extra, WARM_UP_FILE)) as writer:
+        for log in _prediction_logs(servable, examples, model_name):
+            writer.write(log.SerializeToString(deterministic=True))
+
+
+def requests(users: dict, items: Catalogue) -> list[bytes]:
+    """Serialized requests of a new user and of each user of a batch of Transform's output.
+
+    Items out of the vocabulary are left unnamed, and all events have their session's time.
+    """
+    examples = [_example([], [], [], [])]
+    for index, engaged, visits in zip(
+        users[features.ITEM_INDEX].to_list(),
+        users[features.ENGAGED].to_list(),
+        users[VISIT_TIME].to_list(),
+        strict=True,
+    ):
+        ids = [_item_id(items, i) for session in index for i in session]
+        lengths = [len(session) for session in index]
+        times = [t for t, length in zip(visits, lengths, strict=False) for _ in range(length)]
+        examples.append(_example(ids, [e for session in engaged for e in session], times, lengths))
+    return examples
+
+
+def _item_id(items: Catalogue, index: int) -> bytes:
+    known = index <= len(items.item_ids)
+    return items.item_ids[index - 1].encode() if known else b"unknown item"
+
+
+def _example(ids: list[bytes], engaged: list[int], times: list[int], lengths: list[int]) -> bytes:
+    example = tf.train.Example()
+    feature = example.features.feature
+    feature[features.USER_ID].bytes_list.value.append(b"")
+    feature[features.ITEM_ID].bytes_list.value.extend(ids)
+    feature[features.ENGAGED].int64_list.value.extend(engaged)
+    feature[features.TIMESTAMP].int64_list.value.extend(times)
+    feature[features.SESSION_LENGTH].int64_list.value.extend(lengths)
+    return example.SerializeToString(deterministic=True)
+
+
+def _prediction_logs(servable: Servable, examples: list[bytes], model_name: str):
+    """One request a signature, with the answer of the model in memory."""
+    batch = tf.constant(examples)
+    best = servable.serving_default(batch)["item_id"]
+    calls = {
+        "serving_default": {"examples": batch},
+        "recommend": {
+            "examples": batch,
+            "k": tf.fill([len(examples)], min(10, servable.max_k)),
+            "exclude_item_id": best[:, :1],
+            "exclude_seen": tf.fill([len(examples)], False),
+        },
+        "rank": {"examples": batch, "candidate_item_id": best[:, :3]},
+        "encode": {"examples": batch},
+    }
+    for signature, inputs in calls.items():
+        log = prediction_log_pb2.PredictionLog()
+        request, response = log.predict_log.request, log.predict_log.response
+        for spec in (request.model_spec, response.model_spec):
+            spec.name, spec.signature_name = model_name, signature
+        _fill(request.inputs, inputs)
+        _fill(response.outputs, getattr(servable, signature)(**inputs))
+        yield log
+
+
+def _fill(field: predict_pb2.PredictRequest.InputsEntry, tensors: dict) -> None:
+    for name, tensor in tensors.items():
+        field[name].CopyFrom(tf.make_tensor_proto(tensor))

@@ -1,0 +1,74 @@
+"""The sessions of a batch of users, flat and with the places of everything."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from model import features, preprocessing
+
+
+class History(NamedTuple):
+    """A batch of B users with at most S sessions each, G in all, holding E events.
+
+    Attributes:
+      index: vocabulary index of each event's item, int64 [E].
+      row: item-table row of each event's item, int64 [E].
+      is_engaged: bool [E].
+      session: which of the G sessions an event is in, ascending, int64 [E].
+      user: which user a session is of, ascending, int64 [G].
+      step: the session's place in the user's history, int64 [G].
+      length: sessions of each user, int64 [B].
+      visit_time: unix seconds, int64 [B, S + 1]; a user's visits, the request last, then padding.
+      visit_gap: standardised log hours since the visit before, float [B, S + 1].
+      visit_hour: UTC, int64 [B, S + 1].
+      visit_weekday: 0 is Monday, int64 [B, S + 1].
+    """
+
+    index: tf.Tensor
+    row: tf.Tensor
+    is_engaged: tf.Tensor
+    session: tf.Tensor
+    user: tf.Tensor
+    step: tf.Tensor
+    length: tf.Tensor
+    visit_time: tf.Tensor
+    visit_gap: tf.Tensor
+    visit_hour: tf.Tensor
+    visit_weekday: tf.Tensor
+
+    @property
+    def shape(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """B and S, int64 scalars."""
+        visits = tf.shape(self.visit_time, out_type=tf.int64)
+        return visits[0], visits[1] - 1
+
+    def to_steps(self, per_session: tf.Tensor) -> tf.Tensor:
+        """[G, dim] -> [B, S, dim], zeros where a user has fewer sessions."""
+        users, steps = self.shape
+        place = tf.stack([self.user, self.step], axis=1)
+        dim = tf.cast(tf.shape(per_session)[1], tf.int64)
+        return tf.scatter_nd(place, per_session, tf.stack([users, steps, dim]))
+
+
+def from_transformed(inputs: dict, max_sessions: int) -> History:
+    """Read Transform's output, keeping each user's `max_sessions` most recent sessions."""
+    index = inputs[features.ITEM_INDEX][:, -max_sessions:]
+    row = inputs[features.ITEM_ROW][:, -max_sessions:]
+    engaged = inputs[features.ENGAGED][:, -max_sessions:]
+    visits = (
+        preprocessing.VISIT_TIME,
+        preprocessing.VISIT_GAP,
+        preprocessing.VISIT_HOUR,
+        preprocessing.VISIT_WEEKDAY,
+    )
+    length = index.row_lengths()
+    return History(
+        index.flat_values,
+        row.flat_values,
+        tf.equal(engaged.flat_values, 1),
+        index.values.value_rowids(),
+        index.value_rowids(),
+        tf.ragged.range(length).flat_values,
+        length,
+        *(inputs[name][:, -(max_sessions + 1) :].to_tensor() for name in visits),
+    )

@@ -1,0 +1,94 @@
+"""Transform: raw ids and times to indices and time features; the same graph serves.
+
+A *visit* is a session or, after the last one, the request itself: a user with S sessions has S + 1
+visits, and visit t is when the recommendation made after t sessions is used.
+"""
+
+import json
+
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from model import features
+from model.item_table import EMPTY, ItemTable, read_item_table
+
+SECONDS_PER_HOUR = 3600
+SECONDS_PER_DAY = 86400
+
+VISIT_TIME = "visit_time"
+VISIT_GAP = "visit_gap"
+VISIT_HOUR = "visit_hour"
+VISIT_WEEKDAY = "visit_weekday"
+REQUEST_KNOWN = "request_known"
+TARGET_INDEX = "target_index"
+TARGET_ROW = "target_row"
+
+
+def load_item_table(custom_config: dict) -> ItemTable:
+    """The item table that `custom_config["item_table"]` names (JSON), or an empty one."""
+    spec = json.loads(custom_config.get("item_table") or "null")
+    if spec is None:
+        return EMPTY
+    return read_item_table(
+        spec["path"], spec["item_id"], tuple(spec["features"]), spec.get("digest", "")
+    )
+
+
+def preprocessing_fn(inputs: dict, custom_config: dict) -> dict:
+    """TFX Transform's entry point.
+
+    Args:
+      inputs: the data contract's features, sessions as ragged [batch, sessions, items].
+      custom_config: `min_sessions_per_item`, and `item_table` as `load_item_table` reads it.
+
+    Returns:
+      Ragged [batch, sessions, items]: item_index (0 never occurs, 1..V the vocabulary, V + 1 any
+      other item), item_row, engaged. Ragged [batch, sessions + 1]: visit_time (unix seconds),
+      visit_gap (standardised log hours since the visit before), visit_hour, visit_weekday.
+      Ragged [batch, items]: target_index, target_row, target_engaged. Dense [batch]:
+      request_known, user_id.
+    """
+    item_id = inputs[features.ITEM_ID]
+    is_engaged = tf.equal(inputs[features.ENGAGED], 1)
+    vocabulary = tft.vocabulary(
+        tf.ragged.boolean_mask(item_id, is_engaged),
+        frequency_threshold=custom_config["min_sessions_per_item"],
+        vocab_filename=features.ITEM_VOCABULARY,
+    )
+    rows = load_item_table(custom_config).lookup()
+
+    def index(ids: tf.RaggedTensor) -> tf.RaggedTensor:
+        return tft.apply_vocabulary(ids, vocabulary, num_oov_buckets=1) + 1
+
+    target_id = inputs[features.TARGET_ITEM_ID]
+    return {
+        features.USER_ID: inputs[features.USER_ID],
+        features.ITEM_INDEX: index(item_id),
+        features.ITEM_ROW: tf.ragged.map_flat_values(rows.lookup, item_id),
+        features.ENGAGED: inputs[features.ENGAGED],
+        TARGET_INDEX: index(target_id),
+        TARGET_ROW: tf.ragged.map_flat_values(rows.lookup, target_id),
+        features.TARGET_ENGAGED: inputs[features.TARGET_ENGAGED],
+        **_visit_features(inputs[features.TIMESTAMP], inputs[features.REQUEST_TIMESTAMP]),
+    }
+
+
+def _visit_features(timestamp: tf.RaggedTensor, request: tf.RaggedTensor) -> dict:
+    """Visits from event times [batch, sessions, items] and request times [batch, 0 or 1]."""
+    start = tf.reduce_min(timestamp, axis=2)  # [batch, sessions]
+    last_event = tf.maximum(tf.reduce_max(timestamp.merge_dims(1, 2), axis=1), 0)  # [batch]
+    known = tf.cast(request.row_lengths() > 0, tf.int64)  # [batch]
+    asked = tf.where(known > 0, tf.maximum(tf.reduce_max(request, axis=1), 0), last_event)
+    visit = tf.concat([start, asked[:, tf.newaxis]], axis=1)  # [batch, sessions + 1]
+    before = tf.concat([visit[:, :1], visit[:, :-1]], axis=1)
+    hours = tf.cast(visit - before, tf.float32) / SECONDS_PER_HOUR
+    gap = tf.math.log1p(tf.maximum(hours, 0.0))
+    mean, variance = tft.mean(gap.flat_values), tft.var(gap.flat_values)
+    return {
+        VISIT_TIME: visit,
+        VISIT_GAP: (gap - mean) / tf.sqrt(variance + 1e-6),
+        VISIT_HOUR: visit // SECONDS_PER_HOUR % 24,
+        # The epoch began on a Thursday; 0 is Monday, as in ISO 8601.
+        VISIT_WEEKDAY: (visit // SECONDS_PER_DAY + 3) % 7,
+        REQUEST_KNOWN: known,
+    }

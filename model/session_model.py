@@ -1,0 +1,185 @@
+"""SPM, the session prediction module (paper, step 4), and the model as a whole."""
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_recommenders as tfrs
+
+from model.batches import Targets
+from model.catalogue import Catalogue
+from model.config import ModelConfig
+from model.history import History
+from model.item_encoder import ItemEncoder
+from model.losses import PADDING, RANK_LOSSES, retrieval_loss
+from model.repeat import RepeatScorer
+from model.sequence_encoder import SEQUENCE_ENCODERS
+from model.session_encoder import SESSION_ENCODERS
+from model.time_encoder import VisitTimeEncoder
+
+CUTOFF = 20
+
+
+class Query(NamedTuple):
+    """What items are scored against, for N = users x targets sessions to predict.
+
+    Attributes:
+      vector: [N, dim].
+      logits: scores of vocabulary indices 1..V, [N, V].
+    """
+
+    vector: tf.Tensor
+    logits: tf.Tensor
+
+
+class SessionModel(tfrs.Model):
+    """Predicts the set of items of the next session from a user's sessions so far."""
+
+    def __init__(self, config: ModelConfig, catalogue: Catalogue, max_sessions: int):
+        """Build the layers.
+
+        Args:
+          config: the model's section of the configuration.
+          catalogue: the vocabulary, its popularity and its features.
+          max_sessions: longest history.
+        """
+        super().__init__()
+        self.max_sessions = max_sessions
+        self.vocabulary_size = len(catalogue.item_ids)
+        self._config = config
+        self._row = tf.constant(catalogue.row)
+        self.items = ItemEncoder(
+            self.vocabulary_size,
+            config.dim,
+            catalogue.table.codes,
+            catalogue.table.cardinalities,
+            config.feature_dim,
+        )
+        self.item_bias = tf.Variable(_log_popularity(catalogue.count), name="item_bias")
+        self._session_encoder = SESSION_ENCODERS[config.session_encoder](config.dim)
+        self._session_time = VisitTimeEncoder(config.dim, name="session_time")
+        self._request_time = VisitTimeEncoder(config.dim, name="request_time")
+        self._no_request_time = tf.Variable(tf.zeros([config.dim]), name="no_request_time")
+        self._start = tf.Variable(tf.zeros([1, 1, config.dim]), name="start_token")
+        self._sequence_encoder = SEQUENCE_ENCODERS[config.sequence_encoder](
+            config.dim, config.layers, config.heads, config.dropout, max_sessions + 1
+        )
+        self._output = tf.keras.layers.Dense(config.dim, name="query")
+        self._dropout = tf.keras.layers.Dropout(config.dropout)
+        self._repeat = RepeatScorer(catalogue.count) if config.repeat else None
+        self._rank_task = config.rank_loss and tfrs.tasks.Ranking(
+            loss=RANK_LOSSES[config.rank_loss](reduction=tf.keras.losses.Reduction.SUM)
+        )
+        self._ndcg = tf.keras.metrics.Mean(name=f"ndcg@{CUTOFF}")
+        self._recall = tf.keras.metrics.Mean(name=f"recall@{CUTOFF}")
+
+    def item_vectors(self) -> tf.Tensor:
+        """Vectors of all vocabulary indices, [V + 2, dim]; V + 1 is an item without features."""
+        return self.items(tf.range(self.vocabulary_size + 2, dtype=tf.int64), self._row)
+
+    def states(self, history: History, vectors: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """State after each number of sessions, [B, S + 1, dim]; step t has seen t sessions."""
+        events = self.items.lookup(vectors, history.index, history.row)
+        sessions = self._session_encoder(
+            events, history.is_engaged, history.session, tf.size(history.user)
+        )
+        steps = history.to_steps(sessions)  # [B, S, dim]
+        steps += self._session_time(
+            history.visit_gap[:, :-1], history.visit_hour[:, :-1], history.visit_weekday[:, :-1]
+        )
+        start = tf.tile(self._start, [tf.shape(steps)[0], 1, 1])
+        return self._sequence_encoder(tf.concat([start, steps], 1), training=training)
+
+    def query(
+        self,
+        history: History,
+        vectors: tf.Tensor,
+        position: tf.Tensor,
+        is_time_known: tf.Tensor,
+        training: bool = False,
+    ) -> Query:
+        """Score the catalogue at K positions of each user's history.
+
+        Args:
+          history: B users.
+          vectors: `item_vectors()`.
+          position: how many sessions came before the one to predict, int64 [B, K].
+          is_time_known: whether the time of the request may be used, bool [B, K].
+          training: whether dropout is on.
+
+        Returns:
+          N = B * K rows, user by user.
+        """
+        state = tf.gather(self.states(history, vectors, training), position, batch_dims=1)
+        state += self._request(history, position, is_time_known)
+        vector = self._output(self._dropout(state, training=training))  # [B, K, dim]
+        vector = tf.reshape(vector, [-1, self._config.dim])  # [N, dim]
+        catalogue = slice(1, self.vocabulary_size + 1)
+        logits = tf.matmul(vector, vectors[catalogue], transpose_b=True) + self.item_bias[catalogue]
+        if self._repeat is not None:
+            repeats = self._repeat(
+                history, position, self._now(history, position, is_time_known), state
+            )
+            logits = tf.tensor_scatter_nd_add(logits, repeats.place - [[0, 1]], repeats.score)
+        return Query(vector, logits)
+
+    def compute_loss(self, inputs: tuple[History, Targets], training: bool = False) -> tf.Tensor:
+        """Retrieval loss plus `rank_weight` times rank loss, mean over target sessions."""
+        history, targets = inputs
+        query = self.query(
+            history, self.item_vectors(), targets.position, targets.is_time_known, training
+        )
+        width = tf.shape(targets.index)[2]
+        index = tf.reshape(targets.index, [-1, width])  # [N, T]
+        label = tf.reshape(targets.label, [-1, width])
+        in_catalogue = tf.logical_and(index >= 1, index <= self.vocabulary_size)
+        column = tf.where(in_catalogue, index - 1, 0)
+        is_positive = tf.logical_and(in_catalogue, tf.equal(label, 1))
+        loss = tf.reduce_sum(retrieval_loss(query.logits, column, is_positive))
+        if self._rank_task:
+            listed = tf.gather(query.logits, column, batch_dims=1)
+            listed_label = tf.where(in_catalogue, label, PADDING)
+            loss += self._config.rank_weight * self._rank_task(listed_label, listed)
+        has_target = tf.reduce_any(is_positive, axis=1)
+        if not training:
+            self._update_metrics(query.logits, index, tf.equal(label, 1))
+        return loss / tf.maximum(tf.reduce_sum(tf.cast(has_target, tf.float32)), 1.0)
+
+    def _update_metrics(self, logits, index, is_engaged):
+        """Every engaged item counts, so one that cannot be recommended is a miss."""
+        top = 1 + tf.math.top_k(logits, tf.minimum(CUTOFF, self.vocabulary_size)).indices
+        wanted = tf.where(is_engaged, tf.cast(index, tf.int32), -1)  # [N, T]
+        hit = tf.reduce_any(tf.equal(top[:, :, tf.newaxis], wanted[:, tf.newaxis]), axis=2)
+        hit = tf.cast(hit, tf.float32)  # [N, CUTOFF]
+        count = tf.reduce_sum(tf.cast(is_engaged, tf.float32), axis=1)  # [N]
+        discount = 1.0 / np.log2(np.arange(2, CUTOFF + 2))
+        gain = tf.reduce_sum(hit * discount[: hit.shape[1]].astype(np.float32), axis=1)
+        ideal = tf.gather(
+            np.cumsum(discount).astype(np.float32),
+            tf.cast(tf.clip_by_value(count, 1, CUTOFF), tf.int32) - 1,
+        )
+        has_target = tf.cast(count > 0, tf.float32)
+        self._ndcg.update_state(gain / ideal, has_target)
+        self._recall.update_state(tf.math.divide_no_nan(tf.reduce_sum(hit, 1), count), has_target)
+
+    def _request(self, history, position, is_time_known):
+        if not self._config.request_time:
+            return 0.0
+        at = [
+            tf.gather(visit, position, batch_dims=1)
+            for visit in (history.visit_gap, history.visit_hour, history.visit_weekday)
+        ]
+        known = is_time_known[..., tf.newaxis]
+        return tf.where(known, self._request_time(*at), self._no_request_time)
+
+    def _now(self, history, position, is_time_known):
+        """The request's time or, unknown, that of the visit before it: unix seconds [B, K]."""
+        known = is_time_known if self._config.request_time else tf.zeros_like(is_time_known)
+        visit = tf.where(known, position, tf.maximum(position - 1, 0))
+        return tf.gather(history.visit_time, visit, batch_dims=1)
+
+
+def _log_popularity(item_count: np.ndarray) -> np.ndarray:
+    """Log of each index's share of engagements over the mean share, [V + 2]."""
+    count = item_count.astype(np.float64)
+    return np.log(count / max(count[1:-1].mean(), 1.0) + 0.01).astype(np.float32)
