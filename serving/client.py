@@ -58,7 +58,9 @@ class RecommenderError(RuntimeError):
 
     def __init__(self, target: str, code: grpc.StatusCode, details: str):
         advice = _ADVICE.get(code, "See the server's log.")
-        super().__init__(f"{target} answered {code.name}: {details} {advice}")
+        super().__init__(
+            f"The call to {target} ended with {code.name}: {details.rstrip('.')}. {advice}"
+        )
         self.target = target
         self.code = code
         self.details = details
