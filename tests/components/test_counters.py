@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from examples import serialize
 from hypothesis import given
 from hypothesis import strategies as st
+from tiny_examples import serialize
 
 from components.counters import (
     counter_metrics,

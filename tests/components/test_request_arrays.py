@@ -3,7 +3,7 @@
 import gzip
 
 import pytest
-from examples import serialize, write_tfrecord
+from tiny_examples import serialize, write_tfrecord
 
 from components.request_arrays import decode_requests, read_records
 

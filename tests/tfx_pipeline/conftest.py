@@ -1,78 +1,12 @@
-"""Hand-made requests and servables that answer every request with the same list."""
-
-from pathlib import Path
+"""Artifacts on disk for the tests of evaluation."""
 
 import pytest
-import tensorflow as tf
-
-from model import features
-
-# Sessions of history, target items, whether they were engaged.
-REQUESTS = [
-    (0, ["a", "b"], [1, 1]),
-    (2, ["a", "x"], [1, 0]),
-    (6, ["b"], [1]),
-    (6, ["a"], [0]),  # Nothing engaged: counts nowhere.
-]
-GOOD_LIST = ["a", "b", "c"]
-BAD_LIST = ["z", "y", "a"]
-
-
-def example(sessions: int, target: list[str], engaged: list[int]) -> bytes:
-    def ints(values):
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
-
-    def texts(values):
-        values = [value.encode() for value in values]
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-
-    feature = {
-        features.USER_ID: texts(["user"]),
-        features.ITEM_ID: texts(["a", "b"] * sessions),
-        features.ENGAGED: ints([1, 1] * sessions),
-        features.TIMESTAMP: ints([1, 2] * sessions),
-        features.SESSION_LENGTH: ints([2] * sessions),
-        features.REQUEST_TIMESTAMP: ints([3]),
-        features.TARGET_ITEM_ID: texts(target),
-        features.TARGET_ENGAGED: ints(engaged),
-    }
-    return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
-
-
-class FixedList(tf.Module):
-    """A servable that ignores its input."""
-
-    def __init__(self, items: list):
-        super().__init__()
-        self._items = tf.constant([items])
-
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="examples")])
-    def serving_default(self, examples):
-        batch = tf.shape(examples)[0]
-        return {
-            "item_id": tf.repeat(self._items, batch, 0),
-            "score": tf.zeros([batch, self._items.shape[1]]),
-        }
-
-
-def save_servable(folder: Path, items: list) -> str:
-    """Writes a model artifact's folder and returns it."""
-    module = FixedList(items)
-    tf.saved_model.save(
-        module, str(folder / "Format-Serving"), {"serving_default": module.serving_default}
-    )
-    return str(folder)
+from tiny_servables import BAD_LIST, GOOD_LIST, save_examples, save_servable
 
 
 @pytest.fixture(scope="session")
 def examples_uri(tmp_path_factory) -> str:
-    folder = tmp_path_factory.mktemp("examples")
-    (folder / "Split-test").mkdir()
-    path = folder / "Split-test" / "data_tfrecord-00000-of-00001.gz"
-    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-        for request in REQUESTS:
-            writer.write(example(*request))
-    return str(folder)
+    return save_examples(tmp_path_factory.mktemp("examples"))
 
 
 @pytest.fixture(scope="session")

@@ -5,10 +5,10 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import tensorflow_model_analysis as tfma
-from conftest import save_servable
 from pydantic import ValidationError
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import json_utils, proto_utils
+from tiny_servables import save_servable
 
 import components
 from components.evaluator import Executor
