@@ -51,8 +51,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         with self._make_beam_pipeline() as pipeline:
             ingest(pipeline, paths, config, examples.uri)
         summary = collect_summary(examples.uri, config.sessions.partitions)
-        fileio.rmtree(f"{examples.uri}/{PARTIAL}")
         _refuse_or_accept(summary, config, examples)
+        fileio.rmtree(f"{examples.uri}/{PARTIAL}")
 
 
 class SessionExampleGen(component.FileBasedExampleGen):
@@ -88,8 +88,8 @@ class SessionExampleGen(component.FileBasedExampleGen):
 def _folder_and_pattern(log: str) -> tuple[str, str]:
     """The part of the path before the first folder or name with a wildcard, and the rest."""
     plain = re.split(r"[*?\[{]", log)[0]
-    folder, _, _ = plain.rpartition("/")
-    return (folder, log[len(folder) + 1 :]) if folder else (".", log)
+    folder, slash, _ = plain.rpartition("/")
+    return folder or slash or ".", log[len(folder + slash) :]
 
 
 def _parse(exec_properties: dict[str, Any]) -> IngestConfig:

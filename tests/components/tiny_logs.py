@@ -1,0 +1,97 @@
+"""Tiny interaction tables, and what ingestion makes of them, as plain Python values."""
+
+import gzip
+import struct
+from pathlib import Path
+
+import apache_beam as beam
+import pyarrow as pa
+from apache_beam.options.pipeline_options import PipelineOptions
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
+
+import components
+from components.canonical import INTERACTIONS
+from components.config import SessionsConfig, SplitConfig
+from components.dead_letters import FOLDER
+from components.files import PARTIAL
+from components.histories import to_records
+from components.ingest import IngestConfig, collect_summary, ingest
+from components.log_reader import check_log
+from components.sessionize import sessionize
+from components.shards import split_folder
+from components.splits import cut_times, global_time, last_session
+from components.summary import Summary
+from model import features
+
+DAY = 86_400
+SCHEMA = Path(components.__file__).with_name("schema.pbtxt")
+
+
+def table(rows) -> pa.Table:
+    """Rows of (user, item, time, engaged) or (user, item, time, engaged, session) as a table."""
+    full = [(*row, None)[:5] for row in rows]
+    columns = zip(INTERACTIONS.names, zip(*full, strict=True) if full else [()] * 5, strict=True)
+    return pa.table(dict(columns), INTERACTIONS)
+
+
+def records(rows: pa.Table, limits: SessionsConfig, split: SplitConfig, latest: int) -> dict:
+    """The records of each split, without Beam: {split: {user: record}}."""
+    sessions = sessionize(rows, limits.gap_minutes * 60)
+    if split.protocol == "last-session":
+        splits = last_session(sessions, split.min_sessions)
+    else:
+        splits = global_time(sessions, **cut_times(latest, split))
+    batches = {name: to_records(sessions, chosen, limits)[0] for name, chosen in splits.items()}
+    return {name: by_user(batch) for name, batch in batches.items()}
+
+
+def by_user(batch: pa.RecordBatch) -> dict[str, dict]:
+    """{user: {feature: value}}, item lists nested by session, absent features left out."""
+    return {row[features.USER_ID][0].decode(): _nested(row) for row in batch.to_pylist()}
+
+
+def _nested(row: dict) -> dict:
+    row = {name: value for name, value in row.items() if value is not None}
+    del row[features.USER_ID]
+    lengths = row.pop(features.SESSION_LENGTH)
+    for feature in (features.ITEM_ID, features.TARGET_ITEM_ID):
+        if feature in row:
+            row[feature] = [item.decode() for item in row[feature]]
+    for feature in features.EVENT_FEATURES:
+        values = iter(row[feature])
+        row[feature] = [[next(values) for _ in range(length)] for length in lengths]
+        assert not list(values)
+    return row
+
+
+def run(config: IngestConfig, uri: Path) -> Summary:
+    """Ingest with Beam into `uri`, as the executor does."""
+    paths = check_log(config.data)
+    for split in features.SPLITS:
+        Path(split_folder(str(uri), split)).mkdir(parents=True)
+    for folder in (FOLDER, PARTIAL):
+        (uri / folder).mkdir()
+    with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
+        ingest(pipeline, paths, config, str(uri))
+    return collect_summary(str(uri), config.sessions.partitions)
+
+
+def read_split(uri: Path, split: str) -> dict[str, dict]:
+    """The records of a written split: {user: record}."""
+    schema = text_format.Parse(SCHEMA.read_text(), schema_pb2.Schema())
+    decoder = ExamplesToRecordBatchDecoder(schema.SerializeToString())
+    examples = [
+        record
+        for path in sorted(Path(split_folder(str(uri), split)).iterdir())
+        for record in _read_tfrecord(path)
+    ]
+    return by_user(decoder.DecodeBatch(examples)) if examples else {}
+
+
+def _read_tfrecord(path: Path):
+    with gzip.open(path) as file:
+        while header := file.read(12):
+            yield file.read(struct.unpack("<Q", header[:8])[0])
+            file.read(4)
