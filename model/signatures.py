@@ -76,7 +76,9 @@ class Servable(tf.Module):
         history, query = self._query(examples)
         logits = self._exclude(query.logits, self._index_of.lookup(exclude_item_id) + 1)
         seen = tf.RaggedTensor.from_value_rowids(
-            history.index, tf.gather(history.user, history.session), tf.size(history.length)
+            history.index,
+            tf.gather(history.user, history.session),
+            tf.size(history.length, tf.int64),
         ).to_tensor(features.PADDING_INDEX)
         hidden = tf.where(exclude_seen[:, tf.newaxis], seen, features.PADDING_INDEX)
         best = self._best(self._exclude(logits, hidden))

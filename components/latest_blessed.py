@@ -1,0 +1,45 @@
+"""The model that a new one has to beat: the newest version in the serving folder.
+
+Open-source Kubeflow Pipelines has no executor for TFX's Resolver, and its containers cannot read
+ML Metadata; the serving folder, which only blessed models reach, is the same on every runner.
+"""
+
+import os
+
+import tensorflow as tf
+from tfx import v1 as tfx
+from tfx.types import standard_artifacts
+from tfx.utils import io_utils, path_utils
+
+SAVED_MODEL_FILE = "saved_model.pb"
+
+
+def versions(serving_folder: str) -> list[int]:
+    """Versions in the folder, oldest first; names that are not numbers are not versions."""
+    if not tf.io.gfile.isdir(serving_folder):
+        return []
+    names = (name.rstrip("/") for name in tf.io.gfile.listdir(serving_folder))
+    return sorted(int(name) for name in names if name.isdecimal())
+
+
+@tfx.dsl.components.component
+def LatestBlessedModel(  # noqa: N802
+    model: tfx.dsl.components.OutputArtifact[standard_artifacts.Model],
+    serving_folder: tfx.dsl.components.Parameter[str],
+    known_version: tfx.dsl.components.Parameter[str],
+) -> None:
+    """Copy the newest version into `model`, or leave it empty when there is none.
+
+    Args:
+      model: where the model goes.
+      serving_folder: the versioned folder.
+      known_version: what the caller saw as the newest, so that a cached result of an older state
+        of the folder is not used again; the folder itself decides.
+    """
+    del known_version
+    found = versions(serving_folder)
+    if found:
+        source = os.path.join(serving_folder, str(found[-1]))
+        io_utils.copy_dir(source, path_utils.serving_model_dir(model.uri))
+    else:
+        tf.io.gfile.makedirs(model.uri)

@@ -1,0 +1,137 @@
+"""One TOML file a data set, read into frozen models; overrides as `section.key=value`."""
+
+import difflib
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
+
+from components.config import DataConfig, SessionsConfig, SplitConfig
+from model.config import ModelConfig, TrainConfig
+from tfx_pipeline.evaluate_config import EvaluateConfig
+
+
+class ConfigError(ValueError):
+    """The configuration cannot be used; the message says what was got, where, and what to do."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ServeConfig(_Section):
+    """`[serve]`: the recommendation lists and the local server."""
+
+    max_k: Annotated[int, Field(gt=0)] = Field(100, description="longest list a request can get")
+    port: Annotated[int, Field(ge=0, lt=65536)] = Field(8500, description="0 takes a free one")
+
+
+class PipelineConfig(_Section):
+    """`[pipeline]`: where runs and their metadata are kept."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="also the served model's name")
+    root: str = "output"
+    beam_args: tuple[str, ...] = ("--runner=FnApiRunner", "--direct_num_workers=1")
+
+
+class Config(_Section):
+    """Everything that decides the result of a run."""
+
+    data: DataConfig
+    sessions: SessionsConfig = SessionsConfig()
+    split: SplitConfig = SplitConfig()
+    model: ModelConfig = ModelConfig()
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    serve: ServeConfig = ServeConfig()
+    pipeline: PipelineConfig
+
+    @model_validator(mode="after")
+    def _lists_are_long_enough(self) -> "Config":
+        if self.evaluate.cutoffs[-1] > self.serve.max_k:
+            raise ValueError(
+                f"serve.max_k must reach evaluate.cutoffs. Received: {self.serve.max_k} and "
+                f"{list(self.evaluate.cutoffs)}"
+            )
+        return self
+
+    @property
+    def serving_folder(self) -> str:
+        """The versioned folder that TensorFlow Serving watches."""
+        return f"{self.pipeline.root}/serving/{self.pipeline.name}"
+
+    @property
+    def run_folder(self) -> str:
+        """Pipeline artifacts, metadata, logs and reports."""
+        return f"{self.pipeline.root}/runs/{self.pipeline.name}"
+
+    @property
+    def metadata_path(self) -> str:
+        """ML Metadata's SQLite file."""
+        return f"{self.run_folder}/metadata.db"
+
+
+def load_config(path: Path, overrides: tuple[str, ...] = ()) -> Config:
+    """Read a TOML file and apply overrides, `section.key=value` with a TOML value or bare text.
+
+    The pipeline's name is the file's unless `[pipeline] name` is given.
+
+    Raises:
+      ConfigError: the file is missing or not TOML, or a key or a value is not valid.
+    """
+    try:
+        content = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        raise ConfigError(f"There is no configuration {path}.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not TOML: {error}") from None
+    for override in overrides:
+        _apply(content, override)
+    pipeline = content.setdefault("pipeline", {})
+    if isinstance(pipeline, dict):
+        pipeline.setdefault("name", path.stem)
+    try:
+        return Config.model_validate(content)
+    except ValidationError as error:
+        problems = [_explain(problem) for problem in error.errors()]
+        raise ConfigError(f"{path}: " + "; ".join(problems)) from None
+
+
+def _apply(content: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    *sections, name = key.strip().split(".")
+    if not separator or not sections or not name:
+        raise ConfigError(f"--set takes section.key=value. Received: {override!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    for section in sections:
+        content = content.setdefault(section, {})
+        if not isinstance(content, dict):
+            raise ConfigError(f"--set {override}: {section!r} is a value, not a section.")
+    content[name] = value
+
+
+def _explain(problem: ErrorDetails) -> str:
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(str(problem["loc"][-1]), _names(problem["loc"][:-1]), n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        return f"unknown key {where!r}{hint}"
+    if problem["type"] == "missing":
+        return f"{where!r} is required"
+    place = f"{where}: " if where else ""
+    return f"{place}{problem['msg']} (received {problem['input']!r})" if where else problem["msg"]
+
+
+def _names(sections: tuple[int | str, ...]) -> list[str]:
+    """The valid keys of a section."""
+    model: type[BaseModel] = Config
+    for section in sections:
+        annotation = model.model_fields[str(section)].annotation
+        options = [annotation, *getattr(annotation, "__args__", ())]
+        model = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
+    return list(model.model_fields)

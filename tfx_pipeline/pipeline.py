@@ -1,0 +1,124 @@
+"""The pipeline: one function from a configuration to TFX components, the same on every runner."""
+
+import json
+import os
+
+from tfx import v1 as tfx
+from tfx.proto import trainer_pb2
+
+from components.counter_baselines import CounterBaselines
+from components.evaluator import Evaluator
+from components.latest_blessed import LatestBlessedModel
+from components.pusher import Pusher
+from components.servable_check import ServableCheck
+from components.session_example_gen import SessionExampleGen
+from model import features
+from tfx_pipeline.config import Config
+from tfx_pipeline.evaluation import eval_config
+
+
+def create_pipeline(
+    config: Config, schema_path: str, item_table_digest: str = "", known_version: str = ""
+) -> tfx.dsl.Pipeline:
+    """Put the components together; reads no file, clock or environment.
+
+    Args:
+      config: everything that decides the result.
+      schema_path: the curated schema of what ingestion writes.
+      item_table_digest: `model.item_table.digest` of the item table, so that a changed table is
+        not answered from the cache.
+      known_version: the newest version in the serving folder, for the same reason.
+    """
+    example_gen = SessionExampleGen(config.data, config.sessions, config.split)
+    examples = example_gen.outputs["examples"]
+    schema_gen = tfx.components.ImportSchemaGen(schema_path)
+    schema = schema_gen.outputs["schema"]
+    statistics_gen = tfx.components.StatisticsGen(examples=examples, schema=schema)
+    validator = tfx.components.ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"], schema=schema
+    )
+    item_table = _item_table(config, item_table_digest)
+    transform = tfx.components.Transform(
+        examples=examples,
+        schema=schema,
+        preprocessing_fn="model.preprocessing.preprocessing_fn",
+        splits_config=tfx.proto.SplitsConfig(
+            analyze=[features.TRAIN_SPLIT], transform=[features.TRAIN_SPLIT, features.EVAL_SPLIT]
+        ),
+        custom_config={
+            "item_table": item_table,
+            "min_sessions_per_item": config.model.min_sessions_per_item,
+        },
+        disable_statistics=True,
+    )
+    trainer = _trainer(config, transform, item_table)
+    model = trainer.outputs["model"]
+    latest = LatestBlessedModel(serving_folder=config.serving_folder, known_version=known_version)
+    evaluator = Evaluator(
+        examples=examples,
+        model=model,
+        baseline_model=latest.outputs["model"],
+        eval_config=eval_config(config.evaluate),
+        example_splits=[features.TEST_SPLIT],
+        schema=schema,
+        module_path="tfx_pipeline.evaluation",
+    )
+    counters = CounterBaselines(
+        examples=examples, split=features.TEST_SPLIT, cutoffs=json.dumps(config.evaluate.cutoffs)
+    )
+    check = ServableCheck(model=model, examples=examples, split=features.TEST_SPLIT)
+    pusher = Pusher(
+        model=model,
+        model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=check.outputs["blessing"],
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=config.serving_folder)
+        ),
+    )
+    return tfx.dsl.Pipeline(
+        pipeline_name=config.pipeline.name,
+        pipeline_root=os.path.join(config.run_folder, "artifacts"),
+        components=[
+            example_gen,
+            schema_gen,
+            statistics_gen,
+            validator,
+            transform,
+            trainer,
+            latest,
+            evaluator,
+            counters,
+            check,
+            pusher,
+        ],
+        enable_cache=True,
+        beam_pipeline_args=list(config.pipeline.beam_args),
+    )
+
+
+def _trainer(
+    config: Config, transform: tfx.components.Transform, item_table: str
+) -> tfx.components.Trainer:
+    return tfx.components.Trainer(
+        run_fn="model.trainer.run_fn",
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        train_args=trainer_pb2.TrainArgs(splits=[features.TRAIN_SPLIT]),
+        eval_args=trainer_pb2.EvalArgs(splits=[features.EVAL_SPLIT]),
+        custom_config={
+            "model": config.model.model_dump_json(),
+            "train": config.train.model_dump_json(),
+            "item_table": item_table,
+            "max_sessions": config.sessions.max_sessions,
+            "max_k": config.serve.max_k,
+            "model_name": config.pipeline.name,
+        },
+    )
+
+
+def _item_table(config: Config, digest: str) -> str:
+    """What the model's code reads of the item table, as JSON; '' when there is none."""
+    table = config.data.item_table
+    if table is None:
+        return ""
+    return json.dumps({**table.model_dump(exclude={"title"}), "digest": digest})
