@@ -4,36 +4,43 @@ Exit status: 0 after a signal, 1 if the first version cannot be loaded or the po
 2 for a wrong command line.
 """
 
-import argparse
 import gc
 import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 from serving.server.flags import parse_flags
+
+if TYPE_CHECKING:
+    from serving.server.model_server import ModelServer
 
 _LOG = logging.getLogger("serving.server")
 
 
-def main() -> int:
-    """Runs the server; returns the exit status."""
+_SIGNALS = {signal.SIGTERM, signal.SIGINT}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the server on the main thread, in a process that has not imported TensorFlow yet.
+
+    Args:
+        arguments: the flags; None takes those of the process.
+
+    Returns:
+        The exit status.
+    """
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    flags = parse_flags()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.default_int_handler)  # raises KeyboardInterrupt
-    try:
-        return _serve(flags)
-    except KeyboardInterrupt:
-        return 0
-
-
-def _serve(flags: argparse.Namespace) -> int:
+    flags = parse_flags(arguments)
+    # Threads inherit the mask. Left open, a signal may reach one of TensorFlow's or gRPC's
+    # threads and not wake this one.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     with _silenced_stderr():
-        from serving.server.manager import LoadError, Watch
+        from serving.server.manager import Watch
         from serving.server.model_server import ModelServer
 
     # What imports made is never garbage: keep it out of collections, which pause requests.
@@ -51,15 +58,30 @@ def _serve(flags: argparse.Namespace) -> int:
         threads=flags.grpc_max_threads,
         health_check=flags.enable_grpc_healthcheck_service,
     )
+    return _serve(server)
+
+
+def _serve(server: "ModelServer") -> int:
+    from serving.server.manager import LoadError
+
+    stopped = threading.Event()
+
+    def wait_for_signal() -> None:
+        signal.sigwait(_SIGNALS)
+        stopped.set()
+        server.cancel_start()
+
+    threading.Thread(target=wait_for_signal, daemon=True).start()
     try:
-        server.start()
-        print(f"ready: {server.name} on {server.target}", flush=True)
-        threading.Event().wait()
+        if server.start():
+            print(f"ready: {server.name} on {server.target}", flush=True)
+        stopped.wait()
     except (LoadError, OSError) as error:
         _LOG.error("%s", error)
+        return 1
     finally:
         server.stop()
-    return 1
+    return 0
 
 
 @contextmanager

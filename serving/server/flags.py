@@ -5,6 +5,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+DEFAULT_HOST = "127.0.0.1"
 _LOG = logging.getLogger(__name__)
 
 # TensorFlow Serving's flags for what this server leaves out or does anyway: they change no
@@ -55,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--port", type=int, default=8500, help="gRPC port; 0 takes a free one (default 8500)")
     add(
         "--host",
-        default="127.0.0.1",
+        default=DEFAULT_HOST,
         help="address to bind (default 127.0.0.1; TensorFlow Serving, without the flag, binds all)",
     )
     add("--model_name", default="default", help="the model's name in requests (default: default)")

@@ -81,11 +81,15 @@ class VersionManager:
                 )
             return False
 
-    def stop(self, timeout_seconds: float) -> None:
-        """Stops watching; a load that takes longer than the timeout is left behind."""
+    def interrupt(self) -> None:
+        """Stops watching, without waiting for a load that is under way."""
         self._stopping.set()
         with self._changed:
             self._changed.notify_all()
+
+    def stop(self, timeout_seconds: float) -> None:
+        """Stops watching and unloads; a load that takes longer is left behind."""
+        self.interrupt()
         if self._thread.is_alive():
             self._thread.join(timeout_seconds)
 

@@ -10,10 +10,10 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
+from serving.server.flags import DEFAULT_HOST
 from serving.server.manager import VersionManager, Watch
 from serving.server.service import ModelService, PredictionService
 
-DEFAULT_HOST = "127.0.0.1"
 STOP_SECONDS = 10.0
 _OPTIONS = [
     ("grpc.max_receive_message_length", -1),
@@ -78,7 +78,7 @@ class ModelServer:
         """Waits until a version is AVAILABLE, then listens, as TensorFlow Serving does.
 
         Returns:
-            False if the time ran out, or stop() was called, while the folder held no version.
+            False if the time ran out, or the start was cancelled, before a version was there.
 
         Raises:
             LoadError: if the first version cannot be loaded.
@@ -95,6 +95,10 @@ class ModelServer:
         if self._health is not None:
             self._health.set("", health_pb2.HealthCheckResponse.SERVING)
         return True
+
+    def cancel_start(self) -> None:
+        """Ends a start() that waits in another thread; the server can then only be stopped."""
+        self._manager.interrupt()
 
     def stop(self) -> None:
         """Lets requests in flight finish, for up to 10 seconds, and unloads the model."""

@@ -117,3 +117,18 @@ def test_a_taken_port_and_a_bad_model_end_with_status_1(half_plus, base_path):
             output, errors = process.communicate(timeout=60)
             assert (process.returncode, output) == (1, ""), errors
             assert text in errors
+
+
+@pytest.mark.slow
+def test_a_server_that_waits_for_its_first_version_stops_too(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-m", "serving.server", "--port=0", f"--model_base_path={tmp_path}"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=15)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=30) == ("", None)
+    assert process.returncode == 0
