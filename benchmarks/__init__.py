@@ -1,0 +1,1 @@
+"""Measurements of the project beside named peers; each writes rows, see `results.py`."""

@@ -32,8 +32,8 @@ def CounterBaselines(  # noqa: N802
       cutoffs: the values of k as a JSON list; Kubeflow passes no lists of numbers.
       min_sessions_per_item: sessions an item needs to be recommended; every target counts.
     """
-    folder = artifact_utils.get_split_uri([examples], split)
-    requests = decode_requests(list(read_records(folder)))
+    split_folder = artifact_utils.get_split_uri([examples], split)
+    requests = decode_requests(list(read_records(split_folder)))
     values = counter_metrics(requests, json.loads(cutoffs), min_sessions_per_item)
     evaluated = len(np.unique(requests.target_user))
     figures: dict = {
@@ -42,5 +42,6 @@ def CounterBaselines(  # noqa: N802
         }
         for counter, by in values.items()
     }
-    with tfx.dsl.io.fileio.open(f"{metrics.uri}/{METRICS_FILE}", "w") as file:
+    folder = artifact_utils.get_single_uri([metrics])
+    with tfx.dsl.io.fileio.open(f"{folder}/{METRICS_FILE}", "w") as file:
         file.write(json.dumps({**figures, REQUESTS: evaluated}, indent=2))

@@ -6,15 +6,13 @@ the second. Sessions are counted over the histories of the evaluated requests. U
 come back after the cut.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 
 import numpy as np
 
 from components.ranking import ranking_metrics
 from components.request_arrays import Requests
-
-POPULARITY = "popularity"
-PERSONAL_FREQUENCY = "personal-frequency"
 
 _NO_ITEM = -1
 
@@ -37,7 +35,12 @@ def rank_by_popularity(requests: Requests, min_sessions_per_item: int = 1) -> np
     return order[sessions[order] >= min_sessions_per_item]
 
 
-def rank_by_personal_frequency(requests: Requests, popular: np.ndarray, k: int) -> np.ndarray:
+def recommend_popular(requests: Requests, popular: np.ndarray, k: int) -> np.ndarray:
+    """The same list for every user: int64 [users, k or the whole catalogue]."""
+    return np.tile(popular[:k], (requests.users, 1))
+
+
+def recommend_personal(requests: Requests, popular: np.ndarray, k: int) -> np.ndarray:
     """A user's own items by the share of the user's sessions they were in, then popular ones.
 
     Args:
@@ -91,30 +94,30 @@ def target_sets(
     return users, [set(part.tolist()) for part in np.split(item, starts)[1:]]
 
 
+COUNTERS: Mapping = MappingProxyType(
+    {"popularity": recommend_popular, "personal-frequency": recommend_personal}
+)
+
+
 def counter_metrics(
-    requests: Requests,
-    cutoffs: Iterable[int],
-    min_sessions_per_item: int = 1,
-    restrict_targets: bool = False,
+    requests: Requests, cutoffs: Iterable[int], min_sessions_per_item: int = 1
 ) -> dict[str, dict[str, np.ndarray]]:
-    """Evaluates both counters.
+    """Evaluates both counters as production would: every engaged target counts.
 
     Args:
       requests: histories and targets.
       cutoffs: the values of k.
       min_sessions_per_item: sessions that an item of the catalogue was engaged in, at least.
-      restrict_targets: drop targets outside the catalogue, as comparisons in the literature do;
-        otherwise every engaged target counts, and such a one is missed.
 
     Returns:
-      {counter: {"recall@10" and the like: float [evaluated users]}}.
+      {counter: {"recall@10" and the like: float [users with a target]}}.
     """
     cutoffs = tuple(cutoffs)
-    k = max(cutoffs)
     popular = rank_by_popularity(requests, min_sessions_per_item)
-    users, targets = target_sets(requests, popular if restrict_targets else None)
-    personal = rank_by_personal_frequency(requests, popular, k)[users].tolist()
+    users, targets = target_sets(requests)
     return {
-        POPULARITY: ranking_metrics([popular[:k].tolist()] * len(users), targets, cutoffs),
-        PERSONAL_FREQUENCY: ranking_metrics(personal, targets, cutoffs),
+        name: ranking_metrics(
+            recommend(requests, popular, max(cutoffs))[users].tolist(), targets, cutoffs
+        )
+        for name, recommend in COUNTERS.items()
     }

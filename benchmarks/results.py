@@ -1,0 +1,69 @@
+"""What every benchmark writes: rows, as results.json and as a Markdown table."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+_RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured figure.
+
+    Attributes:
+      low, high: its 95% interval.
+      seconds: how long the method took to produce all that the figure is computed from.
+      command: what reproduces it.
+    """
+
+    benchmark: str
+    dataset: str
+    method: str
+    metric: str
+    value: float
+    low: float
+    high: float
+    seed: int
+    seconds: float
+    command: str
+
+
+def bootstrap_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
+    """The 95% percentile bootstrap interval of the mean (Efron and Tibshirani 1993, chapter 13).
+
+    Args:
+      values: float [users].
+      seed: of the resampling.
+    """
+    generator = np.random.default_rng(seed)
+    means = [
+        values[generator.integers(len(values), size=len(values))].mean() for _ in range(_RESAMPLES)
+    ]
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def markdown_table(rows: Sequence[Row]) -> str:
+    """A line for each data set and method, a column for each metric: value [low, high]."""
+    metrics = list(dict.fromkeys(row.metric for row in rows))
+    lines = [["dataset", "method", *metrics], ["---"] * (2 + len(metrics))]
+    for dataset, method in dict.fromkeys((row.dataset, row.method) for row in rows):
+        cells = {
+            row.metric: f"{row.value:.4f} [{row.low:.4f}, {row.high:.4f}]"
+            for row in rows
+            if (row.dataset, row.method) == (dataset, method)
+        }
+        lines.append([dataset, method, *(cells.get(metric, "") for metric in metrics)])
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def write_results(rows: Sequence[Row], folder: Path) -> None:
+    """Writes results.json and results.md, made from the same rows, into the folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    content = json.dumps([asdict(row) for row in rows], indent=2)
+    (folder / "results.json").write_text(f"{content}\n")
+    (folder / "results.md").write_text(markdown_table(rows))
