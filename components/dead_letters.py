@@ -8,6 +8,8 @@ from apache_beam.io.filesystems import FileSystems
 from components.files import write_atomically
 
 FOLDER = "dead_letters"
+# An unclosed quote can make one value of the rest of a file.
+LONGEST_VALUE = 1_000
 
 
 @dataclass(frozen=True)
@@ -18,7 +20,8 @@ class DeadLetter:
       file: the log file it stands in.
       row: 1 for the file's first data row.
       reason: what is wrong with it.
-      value: the offending value, or the whole line where its columns do not fit.
+      value: the offending value, or the whole line where its columns do not fit; its first
+        `LONGEST_VALUE` characters are written.
       lines: how many lines of the file are lost with it.
     """
 
@@ -34,8 +37,15 @@ def write_letters(letters: list[DeadLetter], uri: str, file_index: int) -> None:
     if not letters:
         return
     lines = [
-        json.dumps({"file": one.file, "row": one.row, "reason": one.reason, "value": one.value})
-        for one in letters
+        json.dumps(
+            {
+                "file": letter.file,
+                "row": letter.row,
+                "reason": letter.reason,
+                "value": letter.value and letter.value[:LONGEST_VALUE],
+            }
+        )
+        for letter in letters
     ]
     # Named by where they come from, so that a retried bundle overwrites its own.
     name = f"{file_index:05d}-{letters[0].row:012d}.jsonl"

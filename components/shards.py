@@ -35,8 +35,7 @@ def write_shard(records: pa.RecordBatch, uri: str, split: str, shard: int, shard
     encoder = RecordBatchToExamplesEncoder()
     with (
         write_atomically(FileSystems.join(split_folder(uri, split), name), uri) as raw,
-        # No name and no time in it: the same records give the same bytes.
-        gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0) as file,
+        gzip.GzipFile(mode="wb", compresslevel=1, fileobj=raw) as file,
     ):
         for start in range(0, records.num_rows, USERS_PER_BATCH):
             for example in encoder.encode(records.slice(start, USERS_PER_BATCH)):

@@ -108,6 +108,25 @@ class Summary(BaseModel):
     users: PartitionCounts
     cuts: dict[str, int] = {}
 
+    def describe(self) -> str:
+        """A few lines for a person to read."""
+        log, users = self.log, self.users
+        reasons = "".join(f"\n  {reason}: {n:,}" for reason, n in sorted(log.dead_letters.items()))
+        lines = [
+            f"rows: {log.rows_read:,} read, {log.rows_used:,} used, {log.rows_ignored:,} ignored, "
+            f"{sum(log.dead_letters.values()):,} dead letters{reasons}",
+            f"users: {users.users:,} with {users.sessions:,} sessions, {users.engaged_sessions:,} "
+            f"of them with an engagement; {users.users_left_out:,} users left out, "
+            f"{users.duplicates_merged:,} repeats merged",
+        ]
+        for split, counts in users.splits.items():
+            lines.append(
+                f"{split}: {counts['examples']:,} examples with {counts['sessions']:,} sessions, "
+                f"{counts['events']:,} events; cut off as too long: "
+                f"{counts['truncated_sessions']:,} sessions, {counts['truncated_events']:,} events"
+            )
+        return "\n".join(lines)
+
     def properties(self) -> dict[str, int]:
         """The counts and times flat, as an artifact's custom properties."""
         log = self.log.model_dump(exclude={"dead_letters", "in_finer_unit", "error"})

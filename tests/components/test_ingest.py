@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -87,6 +89,7 @@ def test_one_percent_of_broken_rows_become_dead_letters(rows, broken_csv, tmp_pa
     write_summary(summary, str(uri))
     assert read_summary(str(uri)) == summary
     assert summary.properties()["dead_letters: item_id is empty"] == 2
+    assert "1,000 read, 990 used, 0 ignored, 10 dead letters\n" in summary.describe()
 
 
 def test_too_many_broken_rows_are_refused_with_counts_and_the_letters_kept(broken_csv, tmp_path):
@@ -100,6 +103,23 @@ def test_too_many_broken_rows_are_refused_with_counts_and_the_letters_kept(broke
     kept = keep_letters(str(uri))
     assert kept == str(tmp_path / "SessionExampleGen" / "dead_letters" / "7")
     assert len(list((tmp_path / "SessionExampleGen/dead_letters/7").iterdir())) == 2
+
+
+def test_an_unclosed_quote_counts_every_line_that_it_swallows(tmp_path):
+    path = tmp_path / "log.csv"
+    path.write_text(
+        'user_id,item_id,timestamp,event\nu,a,1,click\nu,"b,2,click\n' + 999 * "u,c,3,d\n"
+    )
+    summary = run(config(path), tmp_path / "out")
+    assert summary.log.rows_read == 1_001
+    assert summary.log.dead_letters == {"wrong number of columns": 1_000}
+    [file] = (tmp_path / "out" / "dead_letters").iterdir()
+    assert len(json.loads(file.read_text())["value"]) == 1_000
+
+
+def test_workers_do_not_import_tensorflow():
+    code = "import sys, components.ingest; sys.exit('tensorflow' in sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def refusal(tmp_path, columns, unit="s", split=LAST):
