@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from serving.server.model_server import ModelServer
 
 _LOG = logging.getLogger("serving.server")
-
-
 _SIGNALS = {signal.SIGTERM, signal.SIGINT}
 
 
