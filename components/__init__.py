@@ -1,0 +1,1 @@
+"""Beam and TFX components: from an interaction log to sessions, and from a model to a push."""

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -55,7 +56,7 @@ def host_is_new_enough() -> bool:
     return mapped is not None and NEEDED_LIBSTDCXX in Path(mapped.group()).read_bytes()
 
 
-def choose_path(new_enough: bool, have: "shutil.which" = shutil.which) -> str:
+def choose_path(new_enough: bool, have: Callable[[str], str | None] = shutil.which) -> str:
     """`plain` or `private-glibc`.
 
     Raises:
@@ -82,6 +83,7 @@ def pinned(name: str) -> str:
 
 
 def call(*command: str | Path, cwd: Path = ROOT) -> None:
+    """Run a command; what it printed is in the `SetupError` if it fails."""
     done = subprocess.run([str(part) for part in command], cwd=cwd, text=True, capture_output=True)
     if done.returncode:
         raise SetupError(f"`{' '.join(map(str, command))}` failed:\n{done.stdout}{done.stderr}")
@@ -145,6 +147,7 @@ def point_at(interpreter: Path, libraries: Path) -> None:
 
 
 def set_up(folder: Path) -> None:
+    """Make the environment anew in `folder`."""
     if sys.version_info[:2] != (3, 11) or platform.machine() != "x86_64":
         raise SetupError(
             f"Python 3.11 on x86_64 is needed (TFX 1.21 and its kfp extra); got Python "
@@ -166,6 +169,7 @@ def set_up(folder: Path) -> None:
 
 
 def main() -> None:
+    """Read the flags and make the environment."""
     parser = argparse.ArgumentParser(description="Make the environment from requirements.txt.")
     parser.add_argument("--venv", type=Path, default=ROOT / ".venv")
     try:

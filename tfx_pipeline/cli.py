@@ -1,0 +1,147 @@
+"""The command line `sessionrec`: run, serve, recommend, report, benchmark.
+
+TensorFlow is imported inside the commands, once its own output goes to a log file.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from components.errors import DataError
+from tfx_pipeline.config import Config, ConfigError, load_config
+from tfx_pipeline.console import quiet
+
+DEFAULT_CONFIG = Path("configs/complete_journey.toml")
+LOG_FILE = "sessionrec.log"
+USAGE_ERROR, FAILURE = 2, 1
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Next-session recommendation, from an interaction log to TensorFlow Serving.",
+)
+ConfigOption = Annotated[Path, typer.Option("--config", help="The data set's TOML file.")]
+SetOption = Annotated[
+    list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting.")
+]
+PortOption = Annotated[
+    int | None, typer.Option(help="The server's port; the configuration's serve.port if not given.")
+]
+
+
+@app.command()
+def run(config: ConfigOption = DEFAULT_CONFIG, set_: SetOption = []) -> None:  # noqa: B006
+    """Ingest, train, evaluate and push; then ask the pushed model for one user's next session."""
+    settings = _load(config, set_)
+    log = Path(settings.run_folder) / LOG_FILE
+    with quiet(log) as console:
+        console.print(f"{settings.pipeline.name}: library logs in {log}")
+        from tfx_pipeline.local_runner import StageError
+        from tfx_pipeline.main_job import run_and_show
+
+        try:
+            run_and_show(settings, config, console)
+        except (DataError, StageError) as error:
+            console.print(f"error: {error}", markup=False)
+            if isinstance(error, StageError):
+                console.print(f"the whole story is in {log}")
+            sys.exit(FAILURE)
+
+
+@app.command()
+def serve(
+    config: ConfigOption = DEFAULT_CONFIG,
+    port: PortOption = None,
+    set_: SetOption = [],  # noqa: B006
+) -> None:
+    """Serve the pushed model on loopback with the embedded server, until interrupted."""
+    settings = _load(config, set_)
+    from serving.server.__main__ import main as serve_model
+
+    if not any(Path(settings.serving_folder).glob("[0-9]*")):
+        _fail(f"There is no model in {settings.serving_folder}; `sessionrec run` pushes one.")
+    chosen = settings.serve.port if port is None else port
+    flags = {
+        "port": chosen,
+        "model_name": settings.pipeline.name,
+        "model_base_path": Path(settings.serving_folder).absolute(),
+    }
+    sys.exit(serve_model([f"--{name}={value}" for name, value in flags.items()]))
+
+
+@app.command()
+def recommend(
+    config: ConfigOption = DEFAULT_CONFIG,
+    user: Annotated[str | None, typer.Option(help="A user of the last run's test split.")] = None,
+    history: Annotated[
+        Path | None,
+        typer.Option(help='JSON: a list of sessions of {"item_id", "timestamp", "engaged"}.'),
+    ] = None,
+    k: Annotated[int, typer.Option(min=1, help="How many items.")] = 10,
+    exclude_seen: Annotated[bool, typer.Option(help="Leave out items of the history.")] = False,
+    port: PortOption = None,
+    set_: SetOption = [],  # noqa: B006
+) -> None:
+    """Ask a running server for a user's next session."""
+    settings = _load(config, set_)
+    if (user is None) == (history is None):
+        _fail("Give either --user or --history.", USAGE_ERROR)
+    chosen = settings.serve.port if port is None else port
+    with quiet(Path(settings.run_folder) / LOG_FILE) as console:
+        from serving.client import RecommenderClient, RecommenderError, Request
+        from tfx_pipeline.demonstration import find_user, read_history, titles
+        from tfx_pipeline.main_job import recommendations_table
+        from tfx_pipeline.runs import RunError, latest_run
+
+        try:
+            bought: frozenset[str] = frozenset()
+            if history is not None:
+                request = Request("", read_history(history))
+            else:
+                found = find_user(latest_run(settings.metadata_path).examples_uri, user)
+                if found is None:
+                    raise RunError(f"User {user!r} is not in the test split; give --history.")
+                request, bought = found.request, found.next_items
+            target = f"127.0.0.1:{chosen}"
+            with RecommenderClient(target, model_name=settings.pipeline.name) as client:
+                [best] = client.recommend([request], k=k, exclude_seen=exclude_seen)
+        except (RecommenderError, RunError, ValueError, OSError) as error:
+            console.print(f"error: {error}", markup=False)
+            sys.exit(FAILURE)
+        console.print(recommendations_table(best, titles(settings), bought))
+
+
+@app.command()
+def report(config: ConfigOption = DEFAULT_CONFIG, set_: SetOption = []) -> None:  # noqa: B006
+    """Write the report of the last finished run."""
+    settings = _load(config, set_)
+    with quiet(Path(settings.run_folder) / LOG_FILE) as console:
+        from tfx_pipeline.report import write_report
+        from tfx_pipeline.runs import RunError, latest_run
+
+        try:
+            path = write_report(settings, latest_run(settings.metadata_path))
+        except RunError as error:
+            console.print(f"error: {error}", markup=False)
+            sys.exit(FAILURE)
+        console.print(f"report: {path}")
+
+
+def _load(path: Path, overrides: list[str]) -> Config:
+    try:
+        return load_config(path, tuple(overrides))
+    except ConfigError as error:
+        _fail(str(error), USAGE_ERROR)
+
+
+def _fail(message: str, code: int = FAILURE) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+def main() -> None:
+    """The console script."""
+    app()

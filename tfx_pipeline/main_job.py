@@ -1,0 +1,85 @@
+"""`sessionrec run`: the pipeline, then the pushed model asked for one user's next session."""
+
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from serving.client import Recommendation, RecommenderClient
+from serving.server.model_server import ModelServer
+from tfx_pipeline.config import Config
+from tfx_pipeline.demonstration import EvaluatedUser, find_user, titles
+from tfx_pipeline.local_runner import run_pipeline
+from tfx_pipeline.report import compared, write_report
+from tfx_pipeline.runs import Run, latest_run
+
+K = 10
+
+
+def run_and_show(config: Config, config_path: Path, console: Console) -> None:
+    """Run everything and print the results; the last line says where they lie."""
+    run_pipeline(config, console)
+    run = latest_run(config.metadata_path)
+    console.print(f"\n{run.summary.describe()}\n")
+    console.print(metrics_table(run))
+    for reason in run.verdict():
+        console.print(reason)
+    if not run.is_servable():
+        folder = run.outputs["ServableCheck.blessing"].uri
+        console.print(f"not servable: the reason is in {folder}")
+    if run.pushed_path is not None:
+        _ask(config, run, console)
+        console.print("serve it:  sessionrec serve --config", config_path)
+        console.print(f"query it:  sessionrec recommend --config {config_path} --user USER")
+    report = write_report(config, run)
+    console.print(f"model: {run.pushed_path or 'not pushed'}  report: {report}")
+
+
+def metrics_table(run: Run) -> Table:
+    """The model beside the counters, on all requests of the test split."""
+    methods = compared(run)
+    names = [name for name in next(iter(methods.values())) if name[:3] in ("rec", "ndc")]
+    table = Table(
+        "method", *names, title="test split, means over all requests", title_justify="left"
+    )
+    for method, values in methods.items():
+        figures = (values[name] for name in names)
+        table.add_row(method, *("" if f is None else f"{f:.4f}" for f in figures))
+    return table
+
+
+def recommendations_table(
+    best: list[Recommendation], names: dict[str, str], bought: frozenset[str] = frozenset()
+) -> Table:
+    """A list for a person to read; items of `bought` are marked."""
+    table = Table("item", "title", "score", "engaged next")
+    for item in best:
+        mark = "yes" if item.item_id in bought else ""
+        table.add_row(item.item_id, names.get(item.item_id, ""), f"{item.score:.2f}", mark)
+    return table
+
+
+def _ask(config: Config, run: Run, console: Console) -> None:
+    """Start the server on a free port and ask it over gRPC for one user's next session."""
+    user = find_user(run.examples_uri)
+    if user is None:
+        return
+    name = config.pipeline.name
+    with (
+        ModelServer(name, config.serving_folder) as server,
+        RecommenderClient(server.target, model_name=name) as client,
+    ):
+        [best] = client.recommend([user.request], k=K)
+    _show_answer(user, best, titles(config), console)
+
+
+def _show_answer(
+    user: EvaluatedUser, best: list[Recommendation], names: dict[str, str], console: Console
+) -> None:
+    console.print(
+        f"\nnext session of user {user.request.user_id}, after "
+        f"{len(user.request.sessions)} sessions, asked over gRPC:"
+    )
+    console.print(recommendations_table(best, names, user.next_items))
+    found = sum(item.item_id in user.next_items for item in best)
+    console.print(f"{found} of the {len(user.next_items)} items of that session are among them\n")
