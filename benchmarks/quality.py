@@ -16,9 +16,9 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.results import Row, bootstrap_interval, write_results
-from components.counters import COUNTERS, rank_by_popularity, target_sets
-from components.ranking import ranking_metrics
-from components.request_arrays import Requests, decode_requests, read_records
+from components.evaluation.counters import COUNTERS, rank_by_popularity, target_sets
+from components.evaluation.ranking import ranking_metrics
+from components.evaluation.request_arrays import Requests, decode_requests, read_records
 
 BENCHMARK = "quality"
 MODEL = "sessionrec"

@@ -41,7 +41,7 @@ def run_fn(fn_args: FnArgs) -> None:
         return _read(fn_args, files, schema, batch_size, shuffle, train_config.seed)
 
     items = catalogue.build(
-        transform.vocabulary_file_by_name(features.ITEM_VOCABULARY),
+        str(transform.vocabulary_file_by_name(features.ITEM_VOCABULARY)),
         load_item_table(given),
         read(fn_args.train_files, COUNTING_BATCH),
     )

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from components.request_arrays import read_records
-from components.shards import split_folder
+from components.evaluation.request_arrays import read_records
+from components.ingestion.shards import split_folder
 from model import features
 from model.item_table import read_titles
 from serving.requests import Event, Request
@@ -36,9 +36,7 @@ def find_user(examples_uri: str, user_id: str | None = None) -> EvaluatedUser | 
     users = map(_decode, records)
     if user_id is not None:
         return next((user for user in users if user.request.user_id == user_id), None)
-    return min(
-        users, key=lambda user: (not _can_be_judged(user), user.request.user_id), default=None
-    )
+    return min(users, key=_preference, default=None)
 
 
 def _preference(user: EvaluatedUser) -> tuple[bool, str]:

@@ -2,22 +2,19 @@
 
 import importlib
 import logging
-from importlib import resources
 from pathlib import Path
 
 from rich.console import Console
 from tfx import v1 as tfx
 
-import components
 from components.errors import DataError
-from components.latest_blessed import versions
-from components.log_reader import check_log
+from components.ingestion import SCHEMA
+from components.ingestion.log_reader import check_log
+from components.publishing.latest_blessed import versions
 from model.item_table import digest, read_item_table
 from tfx_pipeline.config import Config
 from tfx_pipeline.console import StageProgress
 from tfx_pipeline.pipeline import create_pipeline
-
-SCHEMA = resources.files(components) / "schema.pbtxt"
 
 
 class StageError(RuntimeError):

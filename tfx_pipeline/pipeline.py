@@ -6,12 +6,12 @@ import os
 from tfx import v1 as tfx
 from tfx.proto import trainer_pb2
 
-from components.counter_baselines import CounterBaselines
-from components.evaluator import Evaluator
-from components.latest_blessed import LatestBlessedModel
-from components.pusher import Pusher
-from components.servable_check import ServableCheck
-from components.session_example_gen import SessionExampleGen
+from components.evaluation.counter_baselines import CounterBaselines
+from components.evaluation.evaluator import Evaluator
+from components.ingestion.session_example_gen import SessionExampleGen
+from components.publishing.latest_blessed import LatestBlessedModel
+from components.publishing.pusher import Pusher
+from components.publishing.servable_check import ServableCheck
 from model import features
 from tfx_pipeline.config import Config
 from tfx_pipeline.evaluation import eval_config

@@ -12,7 +12,7 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.utils import util
 
-from components.ranking import METRICS, ranking_metrics
+from components.evaluation.ranking import METRICS, ranking_metrics
 from model import features
 
 LIST_OUTPUT = "item_id"  # the list of `serving_default`: string [batch, k], best first

@@ -11,8 +11,8 @@ from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 from tfx import v1 as tfx
 
-from components.counter_baselines import METRICS_FILE, REQUESTS
-from components.summary import Summary, read_summary
+from components.evaluation.counter_baselines import METRICS_FILE, REQUESTS
+from components.ingestion.summary import Summary, read_summary
 from tfx_pipeline.evaluation import BASELINE, CANDIDATE
 from tfx_pipeline.history_slices import BUCKETS
 

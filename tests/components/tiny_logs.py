@@ -11,22 +11,21 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
-import components
-from components.canonical import INTERACTIONS
 from components.config import SessionsConfig, SplitConfig
-from components.dead_letters import FOLDER
-from components.files import PARTIAL
-from components.histories import to_records
-from components.ingest import IngestConfig, collect_summary, ingest
-from components.log_reader import check_log
-from components.sessionize import sessionize
-from components.shards import split_folder
-from components.splits import cut_times, global_time, last_session
-from components.summary import Summary
+from components.ingestion import SCHEMA
+from components.ingestion.canonical import INTERACTIONS
+from components.ingestion.dead_letters import FOLDER
+from components.ingestion.files import PARTIAL
+from components.ingestion.histories import to_records
+from components.ingestion.ingest import IngestConfig, collect_summary, ingest
+from components.ingestion.log_reader import check_log
+from components.ingestion.sessionize import sessionize
+from components.ingestion.shards import split_folder
+from components.ingestion.splits import cut_times, global_time, last_session
+from components.ingestion.summary import Summary
 from model import features
 
 DAY = 86_400
-SCHEMA = Path(components.__file__).with_name("schema.pbtxt")
 
 
 def table(rows) -> pa.Table:

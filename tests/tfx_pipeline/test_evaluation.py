@@ -1,7 +1,5 @@
 """The metric, the slices and the gate, through the Evaluator's executor on hand-made requests."""
 
-from pathlib import Path
-
 import pyarrow as pa
 import pytest
 import tensorflow_model_analysis as tfma
@@ -10,14 +8,13 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import json_utils, proto_utils
 from tiny_servables import save_servable
 
-import components
-from components.evaluator import Executor
+from components.evaluation.evaluator import Executor
+from components.ingestion import SCHEMA
 from tfx_pipeline.evaluate_config import EvaluateConfig
 from tfx_pipeline.evaluation import eval_config
 from tfx_pipeline.history_slices import BUCKETS, history_buckets
 
 CONFIG = EvaluateConfig(cutoffs=(1, 3))
-SCHEMA = Path(components.__file__).parent / "schema.pbtxt"
 
 
 def artifact(artifact_type, uri):

@@ -1,16 +1,12 @@
 """The Evaluator as a component: the first model is blessed, a worse one after it is not."""
 
-from pathlib import Path
-
 import pytest
 from tfx import v1 as tfx
 
-import components
-from components.evaluator import Evaluator
+from components.evaluation.evaluator import Evaluator
+from components.ingestion import SCHEMA
 from tfx_pipeline.evaluate_config import EvaluateConfig
 from tfx_pipeline.evaluation import eval_config
-
-SCHEMA = Path(components.__file__).parent / "schema.pbtxt"
 
 
 def imported(name, uri, artifact_type, **properties):

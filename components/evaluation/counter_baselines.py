@@ -1,0 +1,47 @@
+"""The component that evaluates the two counters on a split, to read a model's metrics beside."""
+
+import json
+
+import numpy as np
+from tfx import v1 as tfx
+from tfx.types import artifact_utils
+from tfx.types.experimental.simple_artifacts import Metrics
+
+from components.evaluation.counters import counter_metrics
+from components.evaluation.request_arrays import decode_requests, read_records
+
+METRICS_FILE = "metrics.json"
+REQUESTS = "requests"
+
+
+@tfx.dsl.components.component
+def CounterBaselines(  # noqa: N802
+    examples: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Examples],
+    metrics: tfx.dsl.components.OutputArtifact[Metrics],
+    split: tfx.dsl.components.Parameter[str],
+    cutoffs: tfx.dsl.components.Parameter[str],
+    min_sessions_per_item: tfx.dsl.components.Parameter[int] = 1,
+):
+    """Evaluates popularity and personal frequency, counted over the split's own histories.
+
+    Args:
+      examples: what ingestion wrote.
+      metrics: a folder; its `metrics.json` is {counter: {"recall@10": mean}, "requests": number of
+        requests with an engaged target}. Without any, the means are null.
+      split: the split to evaluate.
+      cutoffs: the values of k as a JSON list; Kubeflow passes no lists of numbers.
+      min_sessions_per_item: sessions an item needs to be recommended; every target counts.
+    """
+    split_folder = artifact_utils.get_split_uri([examples], split)
+    requests = decode_requests(list(read_records(split_folder)))
+    values = counter_metrics(requests, json.loads(cutoffs), min_sessions_per_item)
+    evaluated = len(np.unique(requests.target_user))
+    figures: dict = {
+        counter: {
+            name: float(of_user.mean()) if evaluated else None for name, of_user in by.items()
+        }
+        for counter, by in values.items()
+    }
+    folder = artifact_utils.get_single_uri([metrics])
+    with tfx.dsl.io.fileio.open(f"{folder}/{METRICS_FILE}", "w") as file:
+        file.write(json.dumps({**figures, REQUESTS: evaluated}, indent=2))

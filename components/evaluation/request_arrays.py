@@ -1,0 +1,128 @@
+"""Read a split's tf.Examples back as arrays: what evaluated users engaged with, and the targets."""
+
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from apache_beam.io.filesystems import FileSystems
+from google.protobuf import text_format
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
+
+from components.ingestion import SCHEMA
+from model import features
+
+# A TFRecord is the length (uint64), its checksum, the payload and the payload's checksum.
+_HEADER = struct.Struct("<QI")
+_CHECKSUM_BYTES = 4
+
+
+@dataclass(frozen=True)
+class Requests:
+    """One request per user, engaged items only; items are positions in `item_ids`.
+
+    Attributes:
+      users: how many requests there are.
+      item_ids: bytes [items], sorted.
+      history_user, history_item: int64 [entries], an entry per session and distinct item in it.
+      target_user, target_item: int64 [targets], an entry per user and distinct target item.
+    """
+
+    users: int
+    item_ids: np.ndarray
+    history_user: np.ndarray
+    history_item: np.ndarray
+    target_user: np.ndarray
+    target_item: np.ndarray
+
+
+def read_records(folder: str) -> Iterator[bytes]:
+    """Yields the payloads of the TFRecord files in a folder, in the order of the files' names.
+
+    Payload checksums are not verified: gzip, which ingestion writes, has its own.
+
+    Raises:
+      FileNotFoundError: if the folder holds no file.
+      ValueError: if a file ends within a record.
+    """
+    matched = FileSystems.match([FileSystems.join(folder, "*")])[0].metadata_list
+    if not matched:
+        raise FileNotFoundError(f"no TFRecord file in {folder}")
+    for path in sorted(metadata.path for metadata in matched):
+        with FileSystems.open(path) as file:
+            while header := file.read(_HEADER.size):
+                payload = _read_payload(file, header)
+                if payload is None:
+                    raise ValueError(f"{path} ends within a record")
+                yield payload
+
+
+def _read_payload(file, header: bytes) -> bytes | None:
+    if len(header) < _HEADER.size:
+        return None
+    length, _ = _HEADER.unpack(header)
+    rest = file.read(length + _CHECKSUM_BYTES)
+    return rest[:length] if len(rest) == length + _CHECKSUM_BYTES else None
+
+
+def decode_requests(examples: Sequence[bytes]) -> Requests:
+    """Decodes serialized tf.Examples, one a user; all of them are held in memory.
+
+    Exposures are dropped, and with them sessions that hold nothing else.
+    """
+    schema = text_format.Parse(SCHEMA.read_text(), schema_pb2.Schema())
+    batch = ExamplesToRecordBatchDecoder(schema.SerializeToString()).DecodeBatch(examples)
+    history, targets = batch.column(features.ITEM_ID), batch.column(features.TARGET_ITEM_ID)
+    item_ids, codes = _encode(pa.concat_arrays([history.flatten(), targets.flatten()]))
+    events = len(history.flatten())
+
+    session_length = batch.column(features.SESSION_LENGTH)
+    user_of_session = _list_of_each_value(session_length)
+    session_of_event = np.repeat(
+        np.arange(len(user_of_session)), _numpy(session_length.flatten()).astype(np.int64)
+    )
+    engaged = _numpy(batch.column(features.ENGAGED).flatten()) == 1
+    session, history_item = _distinct(
+        session_of_event[engaged], codes[:events][engaged], len(item_ids)
+    )
+
+    engaged = _numpy(batch.column(features.TARGET_ENGAGED).flatten()) == 1
+    target_user, target_item = _distinct(
+        _list_of_each_value(targets)[engaged], codes[events:][engaged], len(item_ids)
+    )
+    return Requests(
+        users=batch.num_rows,
+        item_ids=item_ids,
+        history_user=user_of_session[session],
+        history_item=history_item,
+        target_user=target_user,
+        target_item=target_item,
+    )
+
+
+def _numpy(values: pa.Array) -> np.ndarray:
+    return values.to_numpy(zero_copy_only=False)
+
+
+def _list_of_each_value(lists: pa.Array) -> np.ndarray:
+    """Which list each of the flattened values comes from: int64 [values]."""
+    return _numpy(pc.list_parent_indices(lists)).astype(np.int64)
+
+
+def _encode(ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """The sorted distinct ids, and int64 positions in them."""
+    encoded = ids.dictionary_encode()
+    order = _numpy(pc.sort_indices(encoded.dictionary))
+    position = np.empty(len(order), np.int64)
+    position[order] = np.arange(len(order))
+    codes = _numpy(encoded.indices).astype(np.int64)
+    return _numpy(encoded.dictionary.take(pa.array(order))), position[codes]
+
+
+def _distinct(group: np.ndarray, item: np.ndarray, items: int) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct (group, item) pairs, sorted."""
+    pairs = np.unique(group * items + item)
+    return pairs // max(items, 1), pairs % max(items, 1)

@@ -1,0 +1,97 @@
+"""Interactions of whole users to sessions, in time order."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from components.ingestion.canonical import SESSION_ID
+from model import features
+
+
+@dataclass(frozen=True)
+class Sessions:
+    """All sessions of some users. Rows stand in the order user, session, time, item, engaged first.
+
+    Attributes:
+      user_ids, item_ids: the distinct ids, sorted by their bytes.
+      item, timestamp, engaged, session: [rows] index into `item_ids`, unix seconds, bool, index of
+        the session.
+      first: [rows] the row that the row repeats (same item, same session), itself if none.
+      user, start: [sessions] index into `user_ids`, time of the first row in unix seconds.
+    """
+
+    user_ids: pa.Array
+    item_ids: pa.Array
+    item: np.ndarray
+    timestamp: np.ndarray
+    engaged: np.ndarray
+    session: np.ndarray
+    first: np.ndarray
+    user: np.ndarray
+    start: np.ndarray
+
+
+def sessionize(interactions: pa.Table, gap_seconds: float) -> Sessions:
+    """Group rows into sessions: by session_id where given, else by inactivity.
+
+    A gap of exactly `gap_seconds` starts a new session. A user's sessions are ordered by the time
+    of their first row, and stay whole when their ids interleave in time. The result does not
+    depend on the order of the rows.
+
+    Args:
+      interactions: `canonical.INTERACTIONS`; all rows of every user in it.
+    """
+    user_ids, user = _code(interactions[features.USER_ID])
+    item_ids, item = _code(interactions[features.ITEM_ID])
+    _, given = _code(interactions[SESSION_ID])
+    time = interactions[features.TIMESTAMP].to_numpy()
+    engaged = interactions[features.ENGAGED].to_numpy()
+
+    order = np.lexsort((~engaged, item, time, given, user))
+    user, given, time = user[order], given[order], time[order]
+    is_start = _changes(user) | _changes(given)
+    is_start[1:] |= (given[1:] < 0) & (np.diff(time) >= gap_seconds)
+    starts = np.flatnonzero(is_start)
+
+    # `starts` is by user and then by id; the sessions are wanted by user and then by time.
+    by_time = np.lexsort((given[starts], time[starts], user[starts]))
+    rank = np.empty_like(by_time)
+    rank[by_time] = np.arange(len(starts))
+    session = rank[np.cumsum(is_start) - 1]
+    again = np.argsort(session, kind="stable")
+    order, session = order[again], session[again]
+    return Sessions(
+        user_ids=user_ids,
+        item_ids=item_ids,
+        item=item[order],
+        timestamp=time[again],
+        engaged=engaged[order],
+        session=session,
+        first=_first_of_item(session, item[order], len(item_ids)),
+        user=user[starts][by_time],
+        start=time[starts][by_time],
+    )
+
+
+def _code(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
+    """Distinct values by their bytes, and int64 [rows] where each row's stands; null is -1."""
+    coded = column.combine_chunks().dictionary_encode()
+    by_value = pc.sort_indices(coded.dictionary).to_numpy()
+    rank = np.append(np.argsort(by_value), -1)
+    return coded.dictionary.take(pa.array(by_value)), rank[pc.fill_null(coded.indices, -1)]
+
+
+def _changes(values: np.ndarray) -> np.ndarray:
+    """bool [n]: the first value, and each that differs from the one before."""
+    return np.diff(values, prepend=values[:1] - 1) != 0
+
+
+def _first_of_item(session: np.ndarray, item: np.ndarray, items: int) -> np.ndarray:
+    key = session * items + item
+    order = np.argsort(key, kind="stable")
+    starts = np.flatnonzero(_changes(key[order]))
+    first = np.empty_like(order)
+    first[order] = np.repeat(order[starts], np.diff(starts, append=len(order)))
+    return first

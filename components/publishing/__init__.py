@@ -1,0 +1,1 @@
+"""From an exported model to one that is served: last version, servable check, push."""

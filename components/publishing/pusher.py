@@ -1,0 +1,73 @@
+"""TFX's Pusher with an atomic push: a version appears in the serving folder whole, by a rename."""
+
+import os
+from typing import Any
+
+import tensorflow as tf
+from absl import logging
+from tfx import types
+from tfx.components.publishing.pusher import component, executor
+from tfx.dsl.components.base import executor_spec
+from tfx.proto import pusher_pb2
+from tfx.types import artifact_utils, standard_component_specs
+from tfx.utils import proto_utils
+
+from components.publishing.latest_blessed import versions
+
+# Not a number, so that no server takes it for a version.
+STAGING_FOLDER = ".staging"
+FINGERPRINT_FILE = "fingerprint.pb"
+
+
+class Executor(executor.Executor):
+    """Pushes to a staging folder beside the versions, then renames.
+
+    A model that is already the newest version is not pushed again.
+    """
+
+    def Do(  # noqa: N802
+        self,
+        input_dict: dict[str, list[types.Artifact]],
+        output_dict: dict[str, list[types.Artifact]],
+        exec_properties: dict[str, Any],
+    ) -> None:
+        """See the base class."""
+        destination = pusher_pb2.PushDestination()
+        key = standard_component_specs.PUSH_DESTINATION_KEY
+        proto_utils.json_to_proto(exec_properties[key], destination)
+        folder = destination.filesystem.base_directory
+        pushed = artifact_utils.get_single_instance(
+            output_dict[standard_component_specs.PUSHED_MODEL_KEY]
+        )
+        existing = versions(folder)
+        model_path = self.GetModelPath(input_dict)
+        if existing and _same_model(model_path, os.path.join(folder, str(existing[-1]))):
+            newest = str(existing[-1])
+            logging.info("Version %s already is this model.", newest)
+            self._MarkPushed(pushed, os.path.join(folder, newest), newest)
+            return
+        staging = os.path.join(folder, STAGING_FOLDER)
+        if tf.io.gfile.exists(staging):
+            tf.io.gfile.rmtree(staging)
+        destination.filesystem.base_directory = staging
+        staged = {**exec_properties, key: proto_utils.proto_to_json(destination)}
+        super().Do(input_dict, output_dict, staged)
+        for version in versions(staging):
+            newest = str(max([version, *(v + 1 for v in existing)]))
+            final = os.path.join(folder, newest)
+            tf.io.gfile.rename(os.path.join(staging, str(version)), final)
+            self._MarkPushed(pushed, final, newest)
+
+
+def _same_model(one: str, other: str) -> bool:
+    contents = []
+    for folder in (one, other):
+        with tf.io.gfile.GFile(os.path.join(folder, FINGERPRINT_FILE), "rb") as file:
+            contents.append(file.read())
+    return contents[0] == contents[1]
+
+
+class Pusher(component.Pusher):
+    """Takes the same arguments as TFX's Pusher."""
+
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)

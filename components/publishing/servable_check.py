@@ -1,0 +1,71 @@
+"""The servable check: does the exported model answer in a process that has none of our code?
+
+It stands where TFX's InfraValidator, which needs Docker or Kubernetes, would, and writes the same
+artifact. The model's warm-up file holds requests and what the trainer's model in memory answered:
+the loaded model must answer the same, and must answer real users.
+"""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import tensorflow as tf
+from tfx import v1 as tfx
+from tfx.types import artifact_utils, standard_artifacts
+from tfx.utils import io_utils, path_utils
+
+from components.publishing import replay_requests
+
+TIMEOUT_SECONDS = 600
+REAL_USERS = 16
+REPORT_FILE = "servable_check.txt"
+
+
+@tfx.dsl.components.component
+def ServableCheck(  # noqa: N802
+    model: tfx.dsl.components.InputArtifact[standard_artifacts.Model],
+    examples: tfx.dsl.components.InputArtifact[standard_artifacts.Examples],
+    blessing: tfx.dsl.components.OutputArtifact[standard_artifacts.InfraBlessing],
+    split: tfx.dsl.components.Parameter[str],
+) -> None:
+    """Bless `model` if it answers; the reason, if not, is in the blessing's folder.
+
+    Args:
+      model: the exported model.
+      examples: real users.
+      blessing: what the Pusher asks for.
+      split: the split of `examples` to take users from.
+    """
+    saved_model = path_utils.serving_model_path(model.uri)
+    answer = check(saved_model, artifact_utils.get_split_uri([examples], split))
+    blessed = answer.returncode == 0
+    blessing.set_int_custom_property("blessed", int(blessed))
+    io_utils.write_string_file(
+        os.path.join(blessing.uri, REPORT_FILE), answer.stdout if blessed else answer.stderr
+    )
+
+
+def check(saved_model: str, examples_folder: str) -> subprocess.CompletedProcess[str]:
+    """Replay requests in a process of its own; its standard error ends with the reason if it fails.
+
+    Args:
+      saved_model: folder of the SavedModel.
+      examples_folder: folder of gzip TFRecords of tf.Examples.
+    """
+    files = tf.io.gfile.glob(os.path.join(examples_folder, "*"))
+    users = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP").take(REAL_USERS)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "examples.tfrecord"
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for record in users:
+                writer.write(record.numpy())
+        return subprocess.run(
+            [sys.executable, "-I", replay_requests.__file__, saved_model, str(path)],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT_SECONDS,
+            check=False,
+        )
