@@ -8,7 +8,7 @@ from typing import Any
 
 from absl import logging
 from tfx import types
-from tfx.components.evaluation.evaluator import component, executor
+from tfx.components.evaluator import component, executor
 from tfx.dsl.components.base import executor_spec
 from tfx.dsl.io import fileio
 from tfx.types import standard_component_specs

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 from absl import logging
 from tfx import types
-from tfx.components.publishing.pusher import component, executor
+from tfx.components.pusher import component, executor
 from tfx.dsl.components.base import executor_spec
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
