@@ -4,6 +4,7 @@ import importlib
 import logging
 from pathlib import Path
 
+import absl.logging
 from rich.console import Console
 from tfx import v1 as tfx
 
@@ -43,9 +44,8 @@ def run_pipeline(config: Config, console: Console) -> None:
         tfx.orchestration.metadata.sqlite_metadata_connection_config(config.metadata_path)
     )
     progress = StageProgress(console)
-    loggers = [logging.getLogger(), logging.getLogger("absl")]
-    for logger in loggers:
-        logger.setLevel(logging.INFO)
+    logging.getLogger().setLevel(logging.INFO)
+    absl.logging.set_verbosity(absl.logging.INFO)
     logging.getLogger().addHandler(progress)
     try:
         tfx.orchestration.LocalDagRunner().run(pipeline)
