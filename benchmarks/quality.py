@@ -10,12 +10,11 @@ missed.
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
 
-from benchmarks.results import Row, bootstrap_interval, write_results
+from benchmarks.results import Row, bootstrap_interval
 from components.evaluation.counters import COUNTERS, rank_by_popularity, target_sets
 from components.evaluation.ranking import ranking_metrics
 from components.evaluation.request_arrays import Requests, decode_requests, read_records
@@ -49,8 +48,8 @@ class QualityRun:
     seed: int = 0
 
 
-def run_quality(run: QualityRun, output: Path) -> list[Row]:
-    """Measures every method and writes the rows into `output`.
+def run_quality(run: QualityRun) -> list[Row]:
+    """Measures every method.
 
     Returns:
       recall, NDCG, hit rate and MRR at 10 and 20: means over users, with bootstrap intervals.
@@ -85,7 +84,6 @@ def run_quality(run: QualityRun, output: Path) -> list[Row]:
                     command=run.command,
                 )
             )
-    write_results(rows, output)
     return rows
 
 

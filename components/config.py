@@ -71,7 +71,7 @@ class SessionsConfig(_Section):
 
     gap_minutes: Annotated[float, Field(gt=0)] = 30
     max_sessions: Annotated[int, Field(gt=0)] = 200
-    max_items: Annotated[int, Field(gt=0)] = 100
+    max_items: Annotated[int, Field(gt=0)] = 200
     partitions: Annotated[int, Field(gt=0)] = 4
 
 

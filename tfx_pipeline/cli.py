@@ -3,6 +3,7 @@
 TensorFlow is imported inside the commands, once its own output goes to a log file.
 """
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -15,6 +16,7 @@ from tfx_pipeline.console import quiet
 
 DEFAULT_CONFIG = Path("configs/complete_journey.toml")
 LOG_FILE = "sessionrec.log"
+QUALITY_OUTPUT = Path("output/benchmarks/quality")
 USAGE_ERROR, FAILURE = 2, 1
 
 app = typer.Typer(
@@ -23,6 +25,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Next-session recommendation, from an interaction log to TensorFlow Serving.",
 )
+benchmark = typer.Typer(no_args_is_help=True, help="Measure, and write results with intervals.")
+app.add_typer(benchmark, name="benchmark")
 ConfigOption = Annotated[Path, typer.Option("--config", help="The data set's TOML file.")]
 SetOption = Annotated[
     list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting.")
@@ -128,6 +132,28 @@ def report(config: ConfigOption = DEFAULT_CONFIG, set_: SetOption = []) -> None:
             console.print(f"error: {error}", markup=False)
             sys.exit(FAILURE)
         console.print(f"report: {path}")
+
+
+@benchmark.command()
+def quality(
+    config: Annotated[list[Path], typer.Option("--config", help="One TOML file a data set.")] = [  # noqa: B006
+        DEFAULT_CONFIG
+    ],
+    output: Annotated[Path, typer.Option(help="Folder for the results.")] = QUALITY_OUTPUT,
+    set_: SetOption = [],  # noqa: B006
+) -> None:
+    """Recall and NDCG beside the counters, each user's last session as the target."""
+    configs = [_load(path, set_) for path in config]
+    with quiet(output / LOG_FILE) as console:
+        from benchmarks.quality_job import benchmark_quality
+        from tfx_pipeline.local_runner import StageError
+
+        command = shlex.join(["sessionrec", *sys.argv[1:]])
+        try:
+            benchmark_quality(configs, output, command, console)
+        except (DataError, StageError) as error:
+            console.print(f"error: {error}", markup=False)
+            sys.exit(FAILURE)
 
 
 def _load(path: Path, overrides: list[str]) -> Config:

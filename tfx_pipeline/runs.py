@@ -19,6 +19,7 @@ from tfx_pipeline.history_slices import BUCKETS
 RUN_CONTEXT = "pipeline_run"
 OVERALL = "all"
 MODEL = "sessionrec"
+DIFFERENCE = "_diff"
 
 
 class RunError(RuntimeError):
@@ -83,7 +84,7 @@ class Run:
             str(key[0][1]) if key else OVERALL: {
                 name.replace("_at_", "@"): value["doubleValue"]
                 for name, value in values[""][""].items()
-                if "doubleValue" in value
+                if "doubleValue" in value and not name.endswith(DIFFERENCE)
             }
             for key, values in result.slicing_metrics
         }
