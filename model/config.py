@@ -34,7 +34,7 @@ class ModelConfig(_Section):
 class TrainConfig(_Section):
     """`[train]`: optimisation; the number of epochs is chosen on the eval split."""
 
-    epochs: Positive = 12
+    epochs: Positive = 6
     patience: Positive = Field(2, description="epochs without a better validation NDCG@20")
     batch_size: Positive = Field(48, description="users per step")
     targets_per_user: Positive = Field(8, description="next sessions predicted per user and step")

@@ -84,7 +84,7 @@ def recommend(
         Path | None,
         typer.Option(help='JSON: a list of sessions of {"item_id", "timestamp", "engaged"}.'),
     ] = None,
-    k: Annotated[int, typer.Option(min=1, help="How many items.")] = 10,
+    k: Annotated[int, typer.Option("--k", "-k", min=1, help="How many items.")] = 10,
     exclude_seen: Annotated[bool, typer.Option(help="Leave out items of the history.")] = False,
     port: PortOption = None,
     set_: SetOption = [],  # noqa: B006

@@ -1,0 +1,81 @@
+"""A user's own CSV: other column names, no sessions, broken rows; killed, and started again."""
+
+import json
+import re
+import signal
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+CONFIG = """
+[data]
+log = "clicks.csv"
+columns = { user_id = "visitor", item_id = "product", timestamp = "when", event = "action" }
+events = { exposed = ["view"] }
+[split]
+eval_days = 5
+test_days = 5
+[model]
+min_sessions_per_item = 2
+"""
+ROWS, BROKEN = 6000, 60
+
+
+@pytest.fixture
+def folder(tmp_path) -> Path:
+    """A log of 100 visitors over 60 days, each with favourites; 1% of the rows are broken."""
+    generator = np.random.default_rng(0)
+    visitor = generator.integers(100, size=ROWS)
+    product = (visitor * 3 + generator.integers(6, size=ROWS) ** 2) % 80
+    when = np.datetime64("2024-03-01T00:00:00") + generator.integers(60 * 86400, size=ROWS)
+    action = np.where(generator.random(ROWS) < 0.3, "view", "buy")
+    lines = [
+        f"{t},v{v},{a},p{p}" for t, v, a, p in zip(when, visitor, action, product, strict=True)
+    ]
+    for row in range(0, ROWS, ROWS // BROKEN):
+        lines[row] = ("yesterday,v1,buy,p1", "2024-03-02T00:00:00,v1,buy,")[row // 100 % 2]
+    (tmp_path / "clicks.csv").write_text("when,visitor,action,product\n" + "\n".join(lines) + "\n")
+    (tmp_path / "shop.toml").write_text(CONFIG)
+    return tmp_path
+
+
+@pytest.mark.slow
+def test_a_killed_run_is_started_again_and_nothing_is_lost(folder, start_command, run_command):
+    command = ("run", "--config", "shop.toml", "--set", "train.epochs=2")
+    process = start_command(folder, *command)
+    for line in process.stdout:
+        if "epoch 1" in line:
+            process.send_signal(signal.SIGKILL)
+    process.wait(30)
+    assert not (folder / "output/serving/shop").exists()
+    status, printed = run_command(folder, *command)
+    assert status == 0, printed
+    assert re.search(r"  ingest and sessionize +unchanged, reused", printed)
+    assert f"rows: {ROWS:,} read, {ROWS - BROKEN:,} used, 0 ignored, {BROKEN} dead" in printed
+    [version] = (folder / "output/serving/shop").iterdir()
+    assert (version / "saved_model.pb").exists()
+    [letters] = folder.glob("output/runs/shop/artifacts/SessionExampleGen/examples/*/dead_letters")
+    rows = [
+        json.loads(line) for file in letters.iterdir() for line in file.read_text().splitlines()
+    ]
+    assert len(rows) == BROKEN
+    assert {row["row"] for row in rows} == set(range(1, ROWS + 1, ROWS // BROKEN))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("data.columns.item_id=sku", r"error: .*'sku'.*data\.columns\.item_id"),
+        ("data.log=empty.csv", r"error: .*empty\.csv"),
+        ("data.log=missing.csv", r"error: .*missing\.csv"),
+        ("train.epoch=3", r"error: .*unknown key 'train\.epoch'; did you mean 'epochs'\?"),
+    ],
+)
+def test_an_error_is_one_clear_line(folder, run_command, change, message):
+    (folder / "empty.csv").write_text("")
+    status, printed = run_command(folder, "run", "--config", "shop.toml", "--set", change)
+    assert status != 0
+    assert "Traceback" not in printed
+    [error] = [line for line in printed.splitlines() if line.startswith("error")]
+    assert re.search(message, error), error
