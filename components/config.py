@@ -15,8 +15,8 @@ class Columns(_Section):
     user_id: str = "user_id"
     item_id: str = "item_id"
     timestamp: str = "timestamp"
-    event: str | None = None
-    session_id: str | None = None
+    event: str | None = Field(None, description="without it, every row is an engagement")
+    session_id: str | None = Field(None, description="without it, sessions end by a gap")
 
 
 class Events(_Section):
@@ -26,9 +26,9 @@ class Events(_Section):
     unlisted value is a bad row.
     """
 
-    engaged: tuple[str, ...] = ()
-    exposed: tuple[str, ...] = ()
-    ignored: tuple[str, ...] = ()
+    engaged: tuple[str, ...] = Field((), description="empty: all that is not listed below")
+    exposed: tuple[str, ...] = Field((), description="shown, not engaged with")
+    ignored: tuple[str, ...] = Field((), description="rows to leave out")
 
     @model_validator(mode="after")
     def _disjoint(self) -> "Events":
@@ -46,8 +46,8 @@ class ItemTable(_Section):
 
     path: str
     item_id: str = "item_id"
-    features: tuple[str, ...] = ()
-    title: str | None = None
+    features: tuple[str, ...] = Field((), description="categorical columns")
+    title: str | None = Field(None, description="a column for people to read")
 
 
 class DataConfig(_Section):
@@ -61,26 +61,36 @@ class DataConfig(_Section):
     )
     columns: Columns = Columns()
     events: Events = Events()
-    timestamp_unit: Literal["s", "ms", "us"] = "s"
-    max_bad_rows: Annotated[float, Field(ge=0, le=1)] = 0.02
+    timestamp_unit: Literal["s", "ms", "us"] = Field("s", description="of integer times")
+    max_bad_rows: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.02, description="share of rows that may be dead letters"
+    )
     item_table: ItemTable | None = None
 
 
 class SessionsConfig(_Section):
     """`[sessions]`: where one ends when the log does not say, and what is kept of a history."""
 
-    gap_minutes: Annotated[float, Field(gt=0)] = 30
-    max_sessions: Annotated[int, Field(gt=0)] = 200
-    max_items: Annotated[int, Field(gt=0)] = 200
-    partitions: Annotated[int, Field(gt=0)] = 4
+    gap_minutes: Annotated[float, Field(gt=0)] = Field(
+        30, description="silence that ends a session, where there is no session_id"
+    )
+    max_sessions: Annotated[int, Field(gt=0)] = Field(
+        200, description="latest sessions of a history that are kept"
+    )
+    max_items: Annotated[int, Field(gt=0)] = Field(
+        200, description="items of a session that are kept, engaged ones first"
+    )
+    partitions: Annotated[int, Field(gt=0)] = Field(4, description="shards by hash of the user")
 
 
 class SplitConfig(_Section):
     """`[split]`: `eval` spans the `eval_days` before the last `test_days` days of the log."""
 
-    protocol: Literal["global-time", "last-session"] = "global-time"
-    eval_days: Annotated[float, Field(gt=0)] = 14
-    test_days: Annotated[float, Field(gt=0)] = 14
+    protocol: Literal["global-time", "last-session"] = Field(
+        "global-time", description="last-session: each user's last session is test, for comparison"
+    )
+    eval_days: Annotated[float, Field(gt=0)] = Field(14, description="global-time only")
+    test_days: Annotated[float, Field(gt=0)] = Field(14, description="global-time only")
     min_sessions: Annotated[int, Field(ge=3)] = Field(
         3, description="last-session only: users with fewer engaged sessions are left out"
     )

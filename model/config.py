@@ -18,23 +18,31 @@ class ModelConfig(_Section):
     min_sessions_per_item: Positive = Field(
         10, description="engaged training sessions an item needs to get an embedding of its own"
     )
-    dim: Positive = 64
+    dim: Positive = Field(64, description="width of item and user vectors")
     feature_dim: Positive = Field(16, description="embedding width of each item feature")
-    session_encoder: Literal["mean"] = "mean"
-    sequence_encoder: Literal["transformer"] = "transformer"
-    layers: Positive = 2
-    heads: Positive = 2
+    session_encoder: Literal["mean"] = Field(
+        "mean", description="ISE: the items of a session to one vector"
+    )
+    sequence_encoder: Literal["transformer"] = Field(
+        "transformer", description="SSE: the sessions so far to a user state"
+    )
+    layers: Positive = Field(2, description="of the sequence encoder")
+    heads: Positive = Field(2, description="of the sequence encoder")
     dropout: Share = 0.2
     repeat: bool = Field(True, description="add the repeat-aware term to the similarity score")
     request_time: bool = Field(True, description="let the time of the request change the scores")
-    rank_loss: Literal["softmax"] | None = "softmax"
-    rank_weight: Annotated[float, Field(ge=0)] = 0.01
+    rank_loss: Literal["softmax"] = Field(
+        "softmax", description="listwise loss over the items that a session showed"
+    )
+    rank_weight: Annotated[float, Field(ge=0)] = Field(
+        0.01, description="of the rank loss beside the retrieval loss; 0 turns it off"
+    )
 
 
 class TrainConfig(_Section):
     """`[train]`: optimisation; the number of epochs is chosen on the eval split."""
 
-    epochs: Positive = 6
+    epochs: Positive = Field(6, description="at most")
     patience: Positive = Field(2, description="epochs without a better validation NDCG@20")
     batch_size: Positive = Field(48, description="users per step")
     targets_per_user: Positive = Field(8, description="next sessions predicted per user and step")

@@ -67,7 +67,7 @@ class SessionModel(tfrs.Model):
         self._output = tf.keras.layers.Dense(config.dim, name="query")
         self._dropout = tf.keras.layers.Dropout(config.dropout)
         self._repeat = RepeatScorer(catalogue.count) if config.repeat else None
-        self._rank_task = config.rank_loss and tfrs.tasks.Ranking(
+        self._rank_task = tfrs.tasks.Ranking(
             loss=RANK_LOSSES[config.rank_loss](reduction=tf.keras.losses.Reduction.SUM)
         )
         self._ndcg = tf.keras.metrics.Mean(name=f"ndcg@{CUTOFF}")
@@ -136,7 +136,7 @@ class SessionModel(tfrs.Model):
         column = tf.where(in_catalogue, index - 1, 0)
         is_positive = tf.logical_and(in_catalogue, tf.equal(label, 1))
         loss = tf.reduce_sum(retrieval_loss(query.logits, column, is_positive))
-        if self._rank_task:
+        if self._config.rank_weight:
             listed = tf.gather(query.logits, column, batch_dims=1)
             listed_label = tf.where(in_catalogue, label, PADDING)
             loss += self._config.rank_weight * self._rank_task(listed_label, listed)

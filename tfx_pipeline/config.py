@@ -131,7 +131,14 @@ def _names(sections: tuple[int | str, ...]) -> list[str]:
     """The valid keys of a section."""
     model: type[BaseModel] = Config
     for section in sections:
-        annotation = model.model_fields[str(section)].annotation
-        options = [annotation, *getattr(annotation, "__args__", ())]
-        model = next(o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
+        nested = section_model(model.model_fields[str(section)].annotation)
+        assert nested is not None
+        model = nested
     return list(model.model_fields)
+
+
+def section_model(annotation: Any) -> type[BaseModel] | None:
+    """The model behind a field's annotation, `Section` or `Section | None`; None for a value."""
+    options = [annotation, *getattr(annotation, "__args__", ())]
+    models = (o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
+    return next(models, None)

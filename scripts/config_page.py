@@ -1,0 +1,50 @@
+"""Print docs/configuration.md from the configuration models: `python scripts/config_page.py`."""
+
+from collections.abc import Iterator
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import PydanticUndefined
+
+from tfx_pipeline.config import Config, section_model
+
+HEAD = """# Configuration
+
+One TOML file a data set. Unknown keys are refused with the nearest valid name; `--set
+section.key=value` overrides one. Only `data.log` is required.
+"""
+TABLE = "| key | default | meaning |\n| --- | --- | --- |"
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for name, field in Config.model_fields.items():
+        model = section_model(field.annotation)
+        assert model is not None
+        meaning = " ".join((model.__doc__ or "").split("\n\n")[0].split()).partition(": ")[2]
+        parts.append(f"## [{name}]\n\n{meaning[:1].upper()}{meaning[1:]}\n\n{TABLE}")
+        parts.append("\n".join(_rows(model, "")) + "\n")
+    return "\n".join(parts)
+
+
+def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        nested = section_model(field.annotation)
+        if nested is not None:
+            yield from _rows(nested, f"{prefix}{name}.")
+        else:
+            yield f"| `{prefix}{name}` | {_default(field)} | {field.description or ''} |"
+
+
+def _default(field: FieldInfo) -> str:
+    value = field.default
+    if value is PydanticUndefined:
+        return "required"
+    if value is None:
+        return "none"
+    return f"`{list(value) if isinstance(value, tuple) else value}`"
+
+
+if __name__ == "__main__":
+    print(page(), end="")
