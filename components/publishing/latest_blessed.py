@@ -5,6 +5,7 @@ ML Metadata; the serving folder, which only blessed models reach, is the same on
 """
 
 import os
+import re
 
 import tensorflow as tf
 from tfx import v1 as tfx
@@ -15,11 +16,11 @@ SAVED_MODEL_FILE = "saved_model.pb"
 
 
 def versions(serving_folder: str) -> list[int]:
-    """Versions in the folder, oldest first; names that are not numbers are not versions."""
+    """Versions in the folder, oldest first; names that are not plain numbers are not versions."""
     if not tf.io.gfile.isdir(serving_folder):
         return []
     names = (name.rstrip("/") for name in tf.io.gfile.listdir(serving_folder))
-    return sorted(int(name) for name in names if name.isdecimal())
+    return sorted(int(name) for name in names if re.fullmatch("0|[1-9][0-9]*", name))
 
 
 @tfx.dsl.components.component

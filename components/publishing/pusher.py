@@ -22,7 +22,7 @@ FINGERPRINT_FILE = "fingerprint.pb"
 class Executor(executor.Executor):
     """Pushes to a staging folder beside the versions, then renames.
 
-    A model that is already the newest version is not pushed again.
+    A blessed model that is already the newest version is not pushed again.
     """
 
     def Do(  # noqa: N802
@@ -41,28 +41,38 @@ class Executor(executor.Executor):
         )
         existing = versions(folder)
         model_path = self.GetModelPath(input_dict)
-        if existing and _same_model(model_path, os.path.join(folder, str(existing[-1]))):
-            newest = str(existing[-1])
-            logging.info("Version %s already is this model.", newest)
-            self._MarkPushed(pushed, os.path.join(folder, newest), newest)
+        newest = os.path.join(folder, str(existing[-1])) if existing else ""
+        if newest and self.CheckBlessing(input_dict) and _same_model(model_path, newest):
+            logging.info("%s already is this model.", newest)
+            self._MarkPushed(pushed, newest, str(existing[-1]))
             return
         staging = os.path.join(folder, STAGING_FOLDER)
-        if tf.io.gfile.exists(staging):
-            tf.io.gfile.rmtree(staging)
+        _remove(staging)  # a killed push may have left a part of a model
         destination.filesystem.base_directory = staging
         staged = {**exec_properties, key: proto_utils.proto_to_json(destination)}
         super().Do(input_dict, output_dict, staged)
         for version in versions(staging):
-            newest = str(max([version, *(v + 1 for v in existing)]))
-            final = os.path.join(folder, newest)
-            tf.io.gfile.rename(os.path.join(staging, str(version)), final)
-            self._MarkPushed(pushed, final, newest)
+            # The version is the time in seconds, but two pushes may fall into one second.
+            final = str(max([version, *(v + 1 for v in existing)]))
+            path = os.path.join(folder, final)
+            tf.io.gfile.rename(os.path.join(staging, str(version)), path)
+            self._MarkPushed(pushed, path, final)
+        _remove(staging)
+
+
+def _remove(folder: str) -> None:
+    if tf.io.gfile.exists(folder):
+        tf.io.gfile.rmtree(folder)
 
 
 def _same_model(one: str, other: str) -> bool:
+    """Whether both are copies of one export; its fingerprint holds an id of its own."""
     contents = []
     for folder in (one, other):
-        with tf.io.gfile.GFile(os.path.join(folder, FINGERPRINT_FILE), "rb") as file:
+        path = os.path.join(folder, FINGERPRINT_FILE)
+        if not tf.io.gfile.exists(path):
+            return False
+        with tf.io.gfile.GFile(path, "rb") as file:
             contents.append(file.read())
     return contents[0] == contents[1]
 

@@ -22,7 +22,7 @@ def replay(model_path: str, examples: list[bytes]) -> dict[str, float]:
     """Largest difference between answers and recorded answers, by signature.
 
     Raises:
-      ValueError: an answer differs, or a real user gets none.
+      ValueError: an answer differs, a real user gets none, or a signature has no request recorded.
     """
     model = tf.saved_model.load(model_path)
     differences = {}
@@ -38,6 +38,9 @@ def replay(model_path: str, examples: list[bytes]) -> dict[str, float]:
         if examples:
             users = np.resize(np.array(examples, object), len(inputs[EXAMPLES]))
             _check_answered(name, _call(model.signatures[name], {**inputs, EXAMPLES: users}))
+    unchecked = sorted(set(model.signatures) - set(differences))
+    if unchecked or not differences:
+        raise ValueError(f"{WARM_UP_FILE} has no request for {unchecked or 'any signature'}")
     return differences
 
 

@@ -61,11 +61,16 @@ def check(saved_model: str, examples_folder: str) -> subprocess.CompletedProcess
         with tf.io.TFRecordWriter(str(path)) as writer:
             for record in users:
                 writer.write(record.numpy())
-        return subprocess.run(
-            [sys.executable, "-I", replay_requests.__file__, saved_model, str(path)],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=TIMEOUT_SECONDS,
-            check=False,
-        )
+        command = [sys.executable, "-I", replay_requests.__file__, saved_model, str(path)]
+        try:
+            return subprocess.run(
+                command,
+                cwd=folder,
+                capture_output=True,
+                text=True,
+                timeout=TIMEOUT_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            reason = f"no answer within {TIMEOUT_SECONDS} s"
+            return subprocess.CompletedProcess(command, 1, "", reason)

@@ -1,0 +1,105 @@
+"""The servable check on right and wrong SavedModels, in this process and in one of its own."""
+
+import shutil
+
+import pytest
+import tensorflow as tf
+from tfx.types import artifact_utils, standard_artifacts
+from tiny_recommenders import SIGNATURE, record, save, save_users, write_warm_up
+
+from components.publishing import servable_check
+from components.publishing.replay_requests import replay
+from components.publishing.servable_check import REPORT_FILE, ServableCheck, check
+
+ITEMS = [b"a", b"b"]
+SCORES = [[0.5, 0.5], [0.5, 0.5]]
+RIGHT = {"item_id": [ITEMS, ITEMS], "score": SCORES}
+
+
+@pytest.fixture(scope="session")
+def right_model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("right") / "model"
+    save(path, ITEMS)
+    record(path, RIGHT)
+    return path
+
+
+@pytest.fixture
+def copy(right_model, tmp_path):
+    return shutil.copytree(right_model, tmp_path / "copy")
+
+
+def test_a_right_model_differs_nowhere(right_model):
+    assert replay(str(right_model), [b"real user"]) == {SIGNATURE: 0.0}
+
+
+@pytest.mark.parametrize(
+    ("answers", "reason"),
+    [
+        ({"item_id": [[b"x", b"y"]] * 2}, "item_id agrees with the trainer's in 0% of its places"),
+        ({"score": [[0.5, 0.6]] * 2}, r"score differs from the trainer's by up to 0\.1"),
+        ({"score": [[0.5, float("-inf")]] * 2}, "score is not finite where the trainer's is"),
+        ({"score": [[0.5]] * 2}, r"score has shape \(2, 2\), the trainer's \(2, 1\)"),
+    ],
+)
+def test_other_answers_than_recorded_are_refused(copy, answers, reason):
+    record(copy, RIGHT | answers)
+    with pytest.raises(ValueError, match=reason):
+        replay(str(copy), [])
+
+
+def test_a_model_that_leaves_real_users_empty_is_refused(tmp_path):
+    save(tmp_path / "model", ITEMS, real_users_answered=False)
+    record(tmp_path / "model", RIGHT)
+    with pytest.raises(ValueError, match=r"serving_default\.item_id is empty for a real user"):
+        replay(str(tmp_path / "model"), [b"real user"])
+
+
+def test_a_signature_without_a_recorded_request_is_refused(copy):
+    write_warm_up(copy, [])
+    with pytest.raises(ValueError, match=r"no request for .*serving_default"):
+        replay(str(copy), [])
+
+
+def test_a_model_without_recorded_requests_is_refused(copy):
+    shutil.rmtree(copy / "assets.extra")
+    with pytest.raises(tf.errors.NotFoundError):
+        replay(str(copy), [])
+
+
+def bless(model, tmp_path):
+    """Runs the component's function; returns (blessed, what its report says)."""
+    users = save_users(tmp_path / "Split-test")
+    examples = standard_artifacts.Examples()
+    examples.uri = str(tmp_path)
+    examples.split_names = artifact_utils.encode_split_names(["test"])
+    assert artifact_utils.get_split_uri([examples], "test") == users
+    exported = standard_artifacts.Model()
+    exported.uri = str(tmp_path / "exported")
+    shutil.copytree(model, tmp_path / "exported" / "Format-Serving")
+    blessing = standard_artifacts.InfraBlessing()
+    blessing.uri = str(tmp_path / "blessing")
+    function = ServableCheck.EXECUTOR_SPEC.executor_class._FUNCTION
+    function(model=exported, examples=examples, blessing=blessing, split="test")
+    report = (tmp_path / "blessing" / REPORT_FILE).read_text()
+    return blessing.get_int_custom_property("blessed") == 1, report
+
+
+@pytest.mark.slow
+def test_a_right_model_is_blessed_in_a_process_of_its_own(right_model, tmp_path):
+    assert bless(right_model, tmp_path) == (True, f'{{"{SIGNATURE}": 0.0}}\n')
+
+
+@pytest.mark.slow
+def test_a_model_that_does_not_load_is_not_blessed(copy, tmp_path):
+    (copy / "saved_model.pb").write_bytes(b"not a graph")
+    blessed, report = bless(copy, tmp_path)
+    assert not blessed
+    assert "Cannot parse file" in report.splitlines()[-1]
+
+
+def test_a_model_that_does_not_answer_in_time_is_not_blessed(right_model, tmp_path, monkeypatch):
+    monkeypatch.setattr(servable_check, "TIMEOUT_SECONDS", 0.1)
+    answer = check(str(right_model), save_users(tmp_path / "Split-test"))
+    assert answer.returncode != 0
+    assert answer.stderr == "no answer within 0.1 s"
