@@ -8,6 +8,7 @@ from tfx.proto import trainer_pb2
 
 from components.evaluation.counter_baselines import CounterBaselines
 from components.evaluation.evaluator import Evaluator
+from components.evaluation.example_validator import ExampleValidator
 from components.ingestion.session_example_gen import SessionExampleGen
 from components.publishing.latest_blessed import LatestBlessedModel
 from components.publishing.pusher import Pusher
@@ -34,7 +35,7 @@ def create_pipeline(
     schema_gen = tfx.components.ImportSchemaGen(schema_path)
     schema = schema_gen.outputs["schema"]
     statistics_gen = tfx.components.StatisticsGen(examples=examples, schema=schema)
-    validator = tfx.components.ExampleValidator(
+    validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema
     )
     item_table = _item_table(config, item_table_digest)
