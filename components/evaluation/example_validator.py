@@ -8,6 +8,7 @@ from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx import types
 from tfx.components.example_validator import component, executor
 from tfx.dsl.components.base import executor_spec
+from tfx.proto.orchestration import execution_result_pb2
 from tfx.types import artifact_utils, standard_component_specs
 
 from components.errors import DataError
@@ -21,13 +22,13 @@ class Executor(executor.Executor):
         input_dict: dict[str, list[types.Artifact]],
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
-    ) -> None:
+    ) -> execution_result_pb2.ExecutorOutput:
         """See the base class.
 
         Raises:
           DataError: a split does not fit the schema; says which feature, where and how.
         """
-        super().Do(input_dict, output_dict, exec_properties)
+        result = super().Do(input_dict, output_dict, exec_properties)
         [anomalies] = output_dict[standard_component_specs.ANOMALIES_KEY]
         found = [
             f"{split}: {problem}"
@@ -39,6 +40,7 @@ class Executor(executor.Executor):
                 f"The data does not fit the schema: {'; '.join(found)}. Mend the log, or the "
                 f"[data] settings that map it. All anomalies: {anomalies.uri}"
             )
+        return result
 
 
 def read_anomalies(uri: str, split: str) -> list[str]:
@@ -50,6 +52,9 @@ def read_anomalies(uri: str, split: str) -> list[str]:
             found = anomalies_pb2.Anomalies.FromString(file.read())
         for feature, info in sorted(found.anomaly_info.items()):
             lines.append(f"{feature}: {info.short_description} ({info.description})")
+        if found.HasField("dataset_anomaly_info"):
+            whole = found.dataset_anomaly_info
+            lines.append(f"{whole.short_description} ({whole.description})")
     return lines
 
 
