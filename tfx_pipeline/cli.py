@@ -18,6 +18,8 @@ DEFAULT_CONFIG = Path("configs/complete_journey.toml")
 LOG_FILE = "sessionrec.log"
 QUALITY_OUTPUT = Path("output/benchmarks/quality")
 USAGE_ERROR, FAILURE = 2, 1
+# The model does not read who the user is, only what they did.
+ANONYMOUS = "anonymous"
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -103,7 +105,7 @@ def recommend(
         try:
             bought: frozenset[str] = frozenset()
             if history is not None:
-                request = Request("", read_history(history))
+                request = Request(ANONYMOUS, read_history(history))
             else:
                 found = find_user(latest_run(settings.metadata_path).examples_uri, user)
                 if found is None:

@@ -35,9 +35,7 @@ def create_pipeline(
     schema_gen = tfx.components.ImportSchemaGen(schema_path)
     schema = schema_gen.outputs["schema"]
     statistics_gen = tfx.components.StatisticsGen(examples=examples, schema=schema)
-    validator = ExampleValidator(
-        statistics=statistics_gen.outputs["statistics"], schema=schema
-    )
+    validator = ExampleValidator(statistics=statistics_gen.outputs["statistics"], schema=schema)
     item_table = _item_table(config, item_table_digest)
     transform = tfx.components.Transform(
         examples=examples,
