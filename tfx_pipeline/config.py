@@ -79,12 +79,14 @@ def load_config(path: Path, overrides: tuple[str, ...] = ()) -> Config:
     The pipeline's name is the file's unless `[pipeline] name` is given.
 
     Raises:
-      ConfigError: the file is missing or not TOML, or a key or a value is not valid.
+      ConfigError: the file is missing, unreadable or not TOML, or a key or a value is not valid.
     """
     try:
         content = tomllib.loads(path.read_text())
     except FileNotFoundError:
         raise ConfigError(f"There is no configuration {path}.") from None
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not TOML: {error}") from None
     for override in overrides:
@@ -101,8 +103,8 @@ def load_config(path: Path, overrides: tuple[str, ...] = ()) -> Config:
 
 def _apply(content: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
-    *sections, name = key.strip().split(".")
-    if not separator or not sections or not name:
+    *sections, name = (part.strip() for part in key.split("."))
+    if not separator or not sections or not all((*sections, name)):
         raise ConfigError(f"--set takes section.key=value. Received: {override!r}")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
@@ -124,7 +126,9 @@ def _explain(problem: ErrorDetails) -> str:
     if problem["type"] == "missing":
         return f"{where!r} is required"
     place = f"{where}: " if where else ""
-    return f"{place}{problem['msg']} (received {problem['input']!r})" if where else problem["msg"]
+    if problem["type"] == "value_error":  # One of our own, which says what it received.
+        return f"{place}{problem['ctx']['error']}"
+    return f"{place}{problem['msg']} (received {problem['input']!r})"
 
 
 def _names(sections: tuple[int | str, ...]) -> list[str]:
