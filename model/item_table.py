@@ -57,7 +57,8 @@ def read_item_table(
       expected_digest: if given, `digest(path)` must equal it.
 
     Raises:
-      ValueError: a column is missing, an id repeats, or the file changed since the run began.
+      ValueError: a column is missing, an id is missing or repeats, or the file changed since the
+        run began.
     """
     table = _read_table(path, expected_digest)
     missing = [name for name in (item_id, *features) if name not in table.column_names]
@@ -66,7 +67,9 @@ def read_item_table(
             f"The item table {path} has no column {missing[0]!r}; it has {table.column_names}. "
             "Set [data.item_table] item_id and features."
         )
-    ids = table[item_id].cast(pa.string())
+    ids = _ids(table[item_id])
+    if ids.null_count or pc.any(pc.equal(ids, "")).as_py():
+        raise ValueError(f"The item table {path} has a row without {item_id!r}; remove it.")
     if pc.count_distinct(ids, mode="all").as_py() != len(ids):
         raise ValueError(f"The item table {path} must have one row an item; {item_id!r} repeats.")
     columns = [_encode(table[name]) for name in features]
@@ -80,8 +83,15 @@ def read_item_table(
 def read_titles(path: str, item_id: str, title: str) -> dict[str, str]:
     """Titles by item id, for people to read."""
     table = _read_table(path, "")
-    ids, titles = (table[name].cast(pa.string()).to_pylist() for name in (item_id, title))
-    return dict(zip(ids, titles, strict=True))
+    titles = table[title].cast(pa.string()).to_pylist()
+    return dict(zip(_ids(table[item_id]).to_pylist(), titles, strict=True))
+
+
+def _ids(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Ids as ingestion writes them: a whole number has no ".0", whatever holds it."""
+    if pa.types.is_floating(column.type):
+        column = column.cast(pa.int64())
+    return pc.replace_substring_regex(column.cast(pa.string()), r"^(-?\d+)\.0$", r"\1")
 
 
 def _encode(column: pa.ChunkedArray) -> np.ndarray:
@@ -98,7 +108,12 @@ def _read_table(path: str, expected_digest: str) -> pa.Table:
     source = pa.BufferReader(content)
     if path.endswith(".parquet"):
         return pyarrow.parquet.read_table(source)
-    return pyarrow.csv.read_csv(source)
+    # As text, so that an id keeps its leading zeros; an empty field is a missing value.
+    names = pyarrow.csv.open_csv(source).schema.names
+    convert = pyarrow.csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+    )
+    return pyarrow.csv.read_csv(pa.BufferReader(content), convert_options=convert)
 
 
 def _read_bytes(path: str) -> bytes:

@@ -1,0 +1,119 @@
+"""The repeat term: which items it finds in a history, its sums worked by hand, and where it adds.
+
+Alice  day 0: 1, 2 engaged, 3 shown | day 10: 1 engaged, 9 (outside the vocabulary) | day 30: 4
+Bob    day 5: 2 engaged
+"""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_model import DAY, history
+
+from model.repeat import (
+    SESSION_DECAYS,
+    TIME_SCALES_DAYS,
+    RepeatScorer,
+    occurrences,
+    weights_count,
+)
+
+V = 8
+ALICE = [(0, [(1, 1), (2, 1), (3, 0)]), (10, [(1, 1), (9, 1)]), (30, [(4, 1)])]
+BOB = [(5, [(2, 1)])]
+
+
+@pytest.fixture(scope="module")
+def users():
+    return history([ALICE, BOB])
+
+
+@pytest.fixture(scope="module")
+def scorer():
+    return RepeatScorer(np.full(V + 2, 10))
+
+
+def sums_by_hand(occurrences_of: list[tuple[int, float]]) -> list[float]:
+    """Of an item that occurred (sessions ago, days ago): last session is 0 sessions ago."""
+    return [
+        len(occurrences_of),
+        sum(age for age, _ in occurrences_of),
+        *(sum(decay**age for age, _ in occurrences_of) for decay in SESSION_DECAYS),
+        *(sum(np.exp(-days / scale) for _, days in occurrences_of) for scale in TIME_SCALES_DAYS),
+    ]
+
+
+def test_occurrences_of_engaged_items_of_the_vocabulary(users):
+    items, occurrence = occurrences(users, V)
+    assert items.numpy().tolist() == [[1, 2, 4], [2, 0, 0]]
+    assert occurrence.numpy().tolist() == [
+        [[1, 1, 0], [1, 0, 0], [0, 0, 1]],
+        [[1, 0, 0], [0, 0, 0], [0, 0, 0]],
+    ]
+
+
+def test_an_item_twice_in_a_session_occurs_once():
+    items, occurrence = occurrences(history([[(0, [(1, 1), (1, 1)])]]), V)
+    assert items.numpy().tolist() == [[1]]
+    assert occurrence.numpy().tolist() == [[[1.0]]]
+
+
+def test_nobody_has_a_history():
+    items, occurrence = occurrences(history([[], []]), V)
+    assert items.numpy().tolist() == [[0], [0]]
+    assert occurrence.shape == (2, 0, 1)
+
+
+def test_decayed_sums_by_hand(users, scorer):
+    _, occurrence = occurrences(users, V)
+    position = tf.constant([[2, 3], [1, 0]], tf.int64)
+    now = tf.constant([[30 * DAY, 40 * DAY], [6 * DAY, 5 * DAY]], tf.int64)
+    sums = scorer._decayed_sums(users, position, now, occurrence).numpy()
+    assert sums.shape == (2, 2, weights_count(), 3)
+    expected = {
+        # (user, target, column): sessions ago and days ago of each occurrence before the target.
+        (0, 0, 0): [(1, 30), (0, 20)],
+        (0, 0, 1): [(1, 30)],
+        (0, 0, 2): [],  # Item 4 comes with the target session only.
+        (0, 1, 0): [(2, 40), (1, 30)],
+        (0, 1, 1): [(2, 40)],
+        (0, 1, 2): [(0, 10)],
+        (1, 0, 0): [(0, 1)],
+        (1, 1, 0): [],  # Nothing before the first session.
+    }
+    for (user, target, column), pairs in expected.items():
+        hand = sums_by_hand(pairs)
+        np.testing.assert_allclose(sums[user, target, :, column], hand, rtol=1e-4, atol=1e-6)
+
+
+def test_scores_stand_at_the_target_and_the_item(users, scorer):
+    position = tf.constant([[1, 3], [0, 1]], tf.int64)
+    now = tf.constant([[10 * DAY, 40 * DAY], [5 * DAY, 6 * DAY]], tf.int64)
+    place, score = scorer(users, position, now, tf.zeros([2, 2, 4]))
+    # Rows: Alice's targets are 0 and 1, Bob's 2 (no history yet: nothing) and 3.
+    assert place.numpy().tolist() == [[0, 1], [0, 2], [1, 1], [1, 2], [1, 4], [3, 2]]
+    assert score.shape == (6,)
+    assert np.isfinite(score).all()
+
+
+def test_the_work_does_not_grow_with_the_catalogue(users):
+    wide = 1_000_000
+    items, occurrence = occurrences(users, wide)
+    assert items.shape == (2, 4)  # Item 9 is in this vocabulary.
+    assert occurrence.shape == (2, 3, 4)
+    position = tf.constant([[3], [1]], tf.int64)
+    now = tf.constant([[40 * DAY], [6 * DAY]], tf.int64)
+    place, _ = RepeatScorer(np.zeros(wide + 2))(users, position, now, tf.zeros([2, 1, 4]))
+    assert place.shape == (5, 2)
+
+
+def test_own_sessions_are_taken_out_of_an_items_popularity(users):
+    """Item 1 of Alice: 10 sessions, 2 of them hers, score as 8 sessions of other users alone."""
+    position = tf.constant([[3], [1]], tf.int64)
+    now = tf.constant([[40 * DAY], [6 * DAY]], tf.int64)
+    popularity_input = -2
+    inputs = []
+    scorer = RepeatScorer(np.full(V + 2, 10))
+    scorer._linear = lambda x: inputs.append(x.numpy()) or x[:, :1]
+    scorer(users, position, now, tf.zeros([2, 1, 4]))
+    expected = np.log1p([8, 9, 9, 9]) / 3
+    np.testing.assert_allclose(inputs[0][:, popularity_input], expected, rtol=1e-6)

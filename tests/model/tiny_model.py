@@ -1,0 +1,89 @@
+"""Histories as Transform gives them, and small models over them, without running Transform."""
+
+import numpy as np
+import tensorflow as tf
+
+from model import features, preprocessing
+from model.batches import Targets
+from model.catalogue import Catalogue
+from model.config import ModelConfig
+from model.history import History, from_transformed
+from model.item_table import EMPTY, ItemTable
+from model.session_model import SessionModel
+
+DAY = 86_400
+# A session is a list of (vocabulary index, engaged); a user a list of (day, session).
+Session = list[tuple[int, int]]
+User = list[tuple[float, Session]]
+
+
+def transformed(users: list[User], targets: list[Session] | None = None) -> dict:
+    """Transform's output; every item's table row is 0 and every request one day later."""
+
+    def sessions(values: list) -> tf.RaggedTensor:
+        return tf.ragged.constant(values, tf.int64, ragged_rank=2, row_splits_dtype=tf.int64)
+
+    def rows(values: list, dtype=tf.int64) -> tf.RaggedTensor:
+        return tf.ragged.constant(values, dtype, ragged_rank=1, row_splits_dtype=tf.int64)
+
+    days = [[day for day, _ in user] + [user[-1][0] + 1 if user else 0.0] for user in users]
+    gaps = [np.diff(visits, prepend=visits[0]).tolist() for visits in days]
+    targets = targets or [[] for _ in users]
+    return {
+        features.ITEM_INDEX: sessions([[[i for i, _ in s] for _, s in u] for u in users]),
+        features.ITEM_ROW: sessions([[[0 for _ in s] for _, s in u] for u in users]),
+        features.ENGAGED: sessions([[[e for _, e in s] for _, s in u] for u in users]),
+        preprocessing.VISIT_TIME: rows([[int(day * DAY) for day in visits] for visits in days]),
+        preprocessing.VISIT_GAP: rows(gaps, tf.float32),
+        preprocessing.VISIT_HOUR: rows([[int(day * 24) % 24 for day in v] for v in days]),
+        preprocessing.VISIT_WEEKDAY: rows([[int(day) % 7 for day in v] for v in days]),
+        preprocessing.REQUEST_KNOWN: tf.ones([len(users)], tf.int64),
+        preprocessing.TARGET_INDEX: rows([[i for i, _ in target] for target in targets]),
+        features.TARGET_ENGAGED: rows([[e for _, e in target] for target in targets]),
+    }
+
+
+def history(users: list[User], max_sessions: int = 100) -> History:
+    return from_transformed(transformed(users), max_sessions)
+
+
+def catalogue(count: list[int], table: ItemTable = EMPTY) -> Catalogue:
+    """`count` is of vocabulary indices 1..V; all stand in row 0 of the table."""
+    ids = tuple(f"item-{index}" for index in range(1, len(count) + 1))
+    row = np.zeros(len(count) + 2, np.int64)
+    return Catalogue(ids, np.array([0, *count, 0]), row, table)
+
+
+def small_model(count: list[int], max_sessions: int = 100, seed: int = 0, **options):
+    """An untrained model; zero-initialised weights are made random so that everything counts."""
+    tf.keras.utils.set_random_seed(seed)
+    config = ModelConfig(dim=8, layers=1, heads=2, dropout=0.0, **options)
+    model = SessionModel(config, catalogue(count), max_sessions)
+    logits(model, history([[(0, [(1, 1)])]]))
+    return model
+
+
+def make_random(model: SessionModel, seed: int = 0) -> None:
+    """Add noise to every weight: many start at zero, where they would hide what they read."""
+    generator = np.random.default_rng(seed)
+    for weight in model.trainable_variables:
+        weight.assign_add(generator.normal(0.0, 0.3, weight.shape).astype(np.float32))
+
+
+def logits(model: SessionModel, users: History, position=None, is_known: bool = True):
+    """Scores [B, K, V] at positions [B, K], after the whole history unless given."""
+    position = users.length[:, tf.newaxis] if position is None else tf.constant(position, tf.int64)
+    known = tf.fill(tf.shape(position), is_known)
+    query = model.query(users, model.item_vectors(), position, known)
+    shape = [*position.shape, model.vocabulary_size]
+    return tf.reshape(query.logits, shape).numpy()
+
+
+def target(position, index, label) -> Targets:
+    position = tf.constant(position, tf.int64)
+    return Targets(
+        position,
+        tf.fill(tf.shape(position), True),
+        tf.constant(index, tf.int64),
+        tf.constant(label, tf.int64),
+    )
