@@ -1,6 +1,6 @@
 """A typed client of the recommender, for TensorFlow Serving and the embedded server alike.
 
-with RecommenderClient("127.0.0.1:8500") as client:
+with RecommenderClient("127.0.0.1:8500", model_name="groceries") as client:
     history = [[Event("item-1", 1_700_000_000), Event("item-2", 1_700_000_060)]]
     [best] = client.recommend([Request("user-1", history)], k=10)
 """
@@ -36,7 +36,6 @@ __all__ = [
     "VersionStatus",
 ]
 
-DEFAULT_MODEL_NAME = "sessionrec"
 _MAX_ATTEMPTS = 5  # gRPC allows no more
 _ADVICE = {
     grpc.StatusCode.UNAVAILABLE: "Check that a server is running there and has a version ready.",
@@ -94,9 +93,7 @@ class RecommenderClient:
         timeout_seconds: the deadline of a call, retries included.
     """
 
-    def __init__(
-        self, target: str, *, model_name: str = DEFAULT_MODEL_NAME, timeout_seconds: float = 5.0
-    ):
+    def __init__(self, target: str, *, model_name: str, timeout_seconds: float = 5.0):
         if timeout_seconds <= 0:
             raise ValueError(f"timeout_seconds must be positive. Received: {timeout_seconds}")
         self.target = target

@@ -5,8 +5,8 @@ from concurrent import futures
 import grpc
 import numpy as np
 import pytest
-from conftest import FAST
 from fake_recommender import save_fake_recommender
+from peers import FAST
 from serving_models import publish
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
@@ -20,6 +20,7 @@ from serving.client import (
 )
 from serving.server.model_server import ModelServer
 
+NAME = "shop"
 NEW_USER = Request("new")
 SAW_A_AND_C = Request("old", [[Event("a", 1)], [Event("c", 9), Event("zzz", 9, engaged=False)]])
 BOTH = [NEW_USER, SAW_A_AND_C]
@@ -30,13 +31,13 @@ def target(tmp_path_factory):
     root = tmp_path_factory.mktemp("client")
     save_fake_recommender(root / "model")
     publish(root / "model", root / "served", 1)
-    with ModelServer("sessionrec", root / "served", watch=FAST) as server:
+    with ModelServer(NAME, root / "served", watch=FAST) as server:
         yield server.target
 
 
 @pytest.fixture
 def client(target):
-    with RecommenderClient(target) as recommender_client:
+    with RecommenderClient(target, model_name=NAME) as recommender_client:
         yield recommender_client
 
 
@@ -87,7 +88,10 @@ def test_one_client_serves_many_threads(client):
         (lambda c: c.recommend(BOTH, exclude_item_ids="ab"), "Received: 'ab'"),
         (lambda c: c.recommend(BOTH, exclude_item_ids=["a", ""]), "Item ids must be non-empty"),
         (lambda c: c.rank(BOTH, [["a"]]), "Received: 1 lists for 2 requests"),
-        (lambda c: RecommenderClient("h:1", timeout_seconds=0), "must be positive. Received: 0"),
+        (
+            lambda c: RecommenderClient("h:1", model_name=NAME, timeout_seconds=0),
+            "must be positive. Received: 0",
+        ),
     ],
 )
 def test_unusable_arguments_are_refused(client, call, message):
@@ -158,7 +162,7 @@ def scripted():
 def test_only_unavailable_is_tried_again(scripted, codes, calls):
     service = Scripted(*codes)
     with (
-        RecommenderClient(scripted(service), timeout_seconds=20.0) as client,
+        RecommenderClient(scripted(service), model_name=NAME, timeout_seconds=20.0) as client,
         pytest.raises(RecommenderError, match=codes[-1].name),
     ):
         client.recommend([NEW_USER])
@@ -166,7 +170,9 @@ def test_only_unavailable_is_tried_again(scripted, codes, calls):
 
 
 def test_the_deadline_bounds_a_call(scripted):
-    with RecommenderClient(scripted(Scripted(None)), timeout_seconds=0.2) as client:
+    with RecommenderClient(
+        scripted(Scripted(None)), model_name=NAME, timeout_seconds=0.2
+    ) as client:
         begun = time.monotonic()
         with pytest.raises(RecommenderError, match="timeout_seconds") as caught:
             client.encode([NEW_USER])
@@ -175,7 +181,10 @@ def test_the_deadline_bounds_a_call(scripted):
 
 
 def test_nobody_there_is_unavailable():
-    with RecommenderClient("127.0.0.1:1") as client, pytest.raises(RecommenderError) as caught:
+    with (
+        RecommenderClient("127.0.0.1:1", model_name=NAME) as client,
+        pytest.raises(RecommenderError) as caught,
+    ):
         client.status()
     assert caught.value.code == grpc.StatusCode.UNAVAILABLE
     assert "Check that a server is running" in str(caught.value)

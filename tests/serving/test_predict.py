@@ -4,8 +4,8 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from conftest import FAST, Peer
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from peers import FAST, Peer
 from serving_models import MODEL, half_request, predict_request, publish
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (

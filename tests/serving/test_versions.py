@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import numpy as np
 import pytest
-from conftest import FAST, Peer, wait_until
+from peers import FAST, Peer, wait_until
 from serving_models import (
     MODEL,
     half_request,
