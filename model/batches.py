@@ -51,12 +51,11 @@ def training_batches(
         engaged = inputs[features.ENGAGED][:, -max_sessions:]
         position, is_target = _sample(index, engaged, vocabulary_size, targets_per_user, seeds[0])
         share = tf.random.stateless_uniform(tf.shape(position), seeds[1])
-        label = tf.gather(engaged, position, batch_dims=1).to_tensor(PADDING)
         targets = Targets(
             position,
             share >= unknown_request_time,
-            tf.gather(index, position, batch_dims=1).to_tensor(features.PADDING_INDEX),
-            tf.where(is_target[..., tf.newaxis], label, PADDING),
+            _items_at(index, position, is_target, features.PADDING_INDEX),
+            _items_at(engaged, position, is_target, PADDING),
         )
         return from_transformed(inputs, max_sessions), targets
 
@@ -72,6 +71,16 @@ def _sample(index, engaged, vocabulary_size: int, count: int, seed) -> tuple[tf.
     best, position = tf.math.top_k(draw, tf.minimum(count, tf.shape(draw)[1]))
     is_target = best >= 0
     return tf.cast(tf.where(is_target, position, 0), tf.int64), is_target
+
+
+def _items_at(per_item: tf.RaggedTensor, position, is_target, padding: int) -> tf.Tensor:
+    """Values of each target's items, [B, K, T]; `padding` where there is no target."""
+    # Where there is no target, read an empty session put after the user's last one.
+    length = per_item.row_lengths()
+    none = tf.RaggedTensor.from_row_lengths(per_item.flat_values[:0], tf.zeros_like(length))
+    none = tf.RaggedTensor.from_uniform_row_length(none, 1)  # [B, 1, 0]
+    place = tf.where(is_target, position, length[:, tf.newaxis])
+    return tf.gather(tf.concat([per_item, none], 1), place, batch_dims=1).to_tensor(padding)
 
 
 def evaluation_batches(dataset: tf.data.Dataset, max_sessions: int) -> tf.data.Dataset:

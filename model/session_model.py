@@ -58,8 +58,9 @@ class SessionModel(tfrs.Model):
         self.item_bias = tf.Variable(_log_popularity(catalogue.count), name="item_bias")
         self._session_encoder = SESSION_ENCODERS[config.session_encoder](config.dim)
         self._session_time = VisitTimeEncoder(config.dim, name="session_time")
-        self._request_time = VisitTimeEncoder(config.dim, name="request_time")
-        self._no_request_time = tf.Variable(tf.zeros([config.dim]), name="no_request_time")
+        if config.request_time:
+            self._request_time = VisitTimeEncoder(config.dim, name="request_time")
+            self._no_request_time = tf.Variable(tf.zeros([config.dim]), name="no_request_time")
         self._start = tf.Variable(tf.zeros([1, 1, config.dim]), name="start_token")
         self._sequence_encoder = SEQUENCE_ENCODERS[config.sequence_encoder](
             config.dim, config.layers, config.heads, config.dropout, max_sessions + 1
@@ -70,6 +71,7 @@ class SessionModel(tfrs.Model):
         self._rank_task = tfrs.tasks.Ranking(
             loss=RANK_LOSSES[config.rank_loss](reduction=tf.keras.losses.Reduction.SUM)
         )
+        self._loss = tf.keras.metrics.Mean(name="loss")
         self._ndcg = tf.keras.metrics.Mean(name=f"ndcg@{CUTOFF}")
         self._recall = tf.keras.metrics.Mean(name=f"recall@{CUTOFF}")
 
@@ -140,14 +142,26 @@ class SessionModel(tfrs.Model):
             listed = tf.gather(query.logits, column, batch_dims=1)
             listed_label = tf.where(in_catalogue, label, PADDING)
             loss += self._config.rank_weight * self._rank_task(listed_label, listed)
-        has_target = tf.reduce_any(is_positive, axis=1)
+        count = tf.reduce_sum(tf.cast(tf.reduce_any(is_positive, axis=1), tf.float32))
+        loss /= tf.maximum(count, 1.0)
+        self._loss.update_state(loss, count)
         if not training:
             self._update_metrics(query.logits, index, tf.equal(label, 1))
-        return loss / tf.maximum(tf.reduce_sum(tf.cast(has_target, tf.float32)), 1.0)
+        return loss
+
+    def train_step(self, inputs: tuple[History, Targets]) -> dict:
+        """One step of the optimizer; reports the mean loss of the epoch so far."""
+        super().train_step(inputs)
+        return {"loss": self._loss.result()}
+
+    def test_step(self, inputs: tuple[History, Targets]) -> dict:
+        """Adds a batch to the validation metrics and reports them."""
+        super().test_step(inputs)
+        return {metric.name: metric.result() for metric in self.metrics}
 
     def _update_metrics(self, logits, index, is_engaged):
         """Every engaged item counts, so one that cannot be recommended is a miss."""
-        top = 1 + tf.math.top_k(logits, tf.minimum(CUTOFF, self.vocabulary_size)).indices
+        top = 1 + tf.math.top_k(logits, min(CUTOFF, self.vocabulary_size)).indices
         wanted = tf.where(is_engaged, tf.cast(index, tf.int32), -1)  # [N, T]
         hit = tf.reduce_any(tf.equal(top[:, :, tf.newaxis], wanted[:, tf.newaxis]), axis=2)
         hit = tf.cast(hit, tf.float32)  # [N, CUTOFF]
@@ -180,6 +194,10 @@ class SessionModel(tfrs.Model):
 
 
 def _log_popularity(item_count: np.ndarray) -> np.ndarray:
-    """Log of each index's share of engagements over the mean share, [V + 2]."""
+    """Log of each index's share of engagements over the mean share, [V + 2].
+
+    V + 1 counts all rare items together; one of them is taken to have none.
+    """
     count = item_count.astype(np.float64)
+    count[-1] = 0.0
     return np.log(count / max(count[1:-1].mean(), 1.0) + 0.01).astype(np.float32)

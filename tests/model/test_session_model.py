@@ -1,0 +1,157 @@
+"""What the model may look at: the past only, one user at a time; and new users."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tiny_model import history, logits, make_random, small_model, target
+
+from model.losses import PADDING
+from model.sequence_encoder import SEQUENCE_ENCODERS
+from model.session_encoder import SESSION_ENCODERS
+
+V = 6
+ENCODERS = list(itertools.product(SESSION_ENCODERS, SEQUENCE_ENCODERS))
+USER = [(0, [(1, 1), (2, 0)]), (2, [(3, 1)]), (5, [(1, 1), (7, 1)]), (9, [(4, 1), (5, 0)])]
+TOLERANCE = {"rtol": 1e-4, "atol": 1e-4}
+
+
+def random_model(**options):
+    # Counts of 0: the popularity that the repeat term reads is a user's own sessions less than the
+    # item's count, which is the same number whatever the future only if the count changes too.
+    model = small_model([0] * V, **options)
+    make_random(model)
+    return model
+
+
+@pytest.fixture(scope="module", params=ENCODERS, ids=lambda pair: "-".join(pair))
+def model(request):
+    session, sequence = request.param
+    return random_model(session_encoder=session, sequence_encoder=sequence)
+
+
+@pytest.mark.parametrize(
+    "future",
+    [
+        [(5, [(6, 1), (2, 1)]), (9, [(3, 0)])],
+        [(5, [(1, 1), (7, 1)]), (80, [(4, 1), (5, 0)])],
+        [(5, [(1, 1)])],
+        [(5, [(1, 1)])] + [(6 + day, [(2, 1)]) for day in range(6)],
+    ],
+    ids=["items", "times", "fewer", "more"],
+)
+def test_the_future_changes_nothing(model, future):
+    position = [[0, 1, 2]]
+    before = logits(model, history([USER]), position)
+    after = logits(model, history([USER[:2] + future]), position)
+    np.testing.assert_allclose(before, after, **TOLERANCE)
+
+
+@pytest.mark.parametrize(
+    "past",
+    [[(0, [(5, 1), (2, 0)]), USER[1]], [(1, USER[0][1]), USER[1]], [(0, [(1, 1)]), USER[1]]],
+    ids=["engaged item", "time", "shown item"],
+)
+def test_the_past_changes_the_scores(model, past):
+    gap = 0.5 if past[0][0] else 0.0
+    before = logits(model, history([USER]), [[2]])
+    after = logits(model, history([[(gap, past[0][1]), *past[1:], *USER[2:]]]), [[2]])
+    assert np.abs(before - after).max() > 1e-3
+
+
+def test_the_time_of_the_request_counts_only_if_it_is_known(model):
+    soon, late = (history([[*USER[:2], (day, [(1, 1)])]]) for day in (3, 9.3))
+    at = [[2]]
+    assert np.abs(logits(model, soon, at) - logits(model, late, at)).max() > 1e-3
+    unknown = [logits(model, users, at, is_known=False) for users in (soon, late)]
+    np.testing.assert_allclose(*unknown, **TOLERANCE)
+
+
+def test_without_request_time_no_request_time_is_read():
+    model = random_model(request_time=False)
+    soon, late = (history([[*USER[:2], (day, [(1, 1)])]]) for day in (3, 9.3))
+    np.testing.assert_allclose(logits(model, soon, [[2]]), logits(model, late, [[2]]), **TOLERANCE)
+
+
+def test_a_user_alone_scores_as_beside_longer_ones(model):
+    users = [USER[:1], USER * 2, [], USER[:3]]
+    together = logits(model, history(users))
+    for row, user in enumerate(users):
+        np.testing.assert_allclose(logits(model, history([user]))[0], together[row], **TOLERANCE)
+
+
+sessions = st.lists(
+    st.tuples(st.integers(1, V + 1), st.integers(0, 1)),
+    min_size=1,
+    max_size=3,
+    unique_by=lambda e: e[0],
+)
+histories = st.lists(st.tuples(st.integers(0, 3), sessions), max_size=5).map(
+    lambda steps: [(sum(day for day, _ in steps[: n + 1]), s) for n, (_, s) in enumerate(steps)]
+)
+one_model = pytest.fixture(scope="module")(random_model)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(user=histories, others=st.lists(histories, max_size=3), row=st.integers(0, 3))
+def test_scores_do_not_depend_on_who_shares_the_batch(one_model, user, others, row):
+    row = min(row, len(others))
+    batch = [*others[:row], user, *others[row:]]
+    alone, together = logits(one_model, history([user])), logits(one_model, history(batch))
+    np.testing.assert_allclose(alone[0], together[row], **TOLERANCE)
+
+
+def test_a_new_user_gets_popular_items_first():
+    count = [5, 50, 1, 20, 7, 300]
+    scores = logits(small_model(count), history([[]]))[0, 0]
+    assert np.argsort(-scores).tolist() == np.argsort(-np.array(count)).tolist()
+
+
+def test_a_rare_item_starts_below_every_item_of_the_vocabulary():
+    model = small_model([10, 300, 5000])
+    bias = model.item_bias.numpy()
+    assert bias[-1] < bias[1:-1].min()
+
+
+@pytest.mark.parametrize("rank_weight", [0.5, 0.0])
+def test_loss_is_the_mean_over_target_sessions(rank_weight):
+    """Of two targets and one padded: as the two alone, however they are put in batches."""
+    model = small_model([3] * V, rank_weight=rank_weight)
+    users = history([USER, USER[:1]])
+    index = [[[1, 2], [3, V + 1]], [[4, 0], [0, 0]]]
+    label = [[[1, 0], [1, 1]], [[1, PADDING], [PADDING, PADDING]]]
+    both = model.compute_loss((users, target([[1, 2], [0, 0]], index, label)))
+    parts = [
+        model.compute_loss(
+            (users, target([[at], [0]], [[row], [[0, 0]]], [[how], [[PADDING] * 2]]))
+        )
+        for at, row, how in ((1, index[0][0], label[0][0]), (2, index[0][1], label[0][1]))
+    ]
+    none = [[[0, 0]], [[4, 0]]]
+    last = target([[0], [0]], none, [[[PADDING] * 2], [[1, PADDING]]])
+    parts.append(model.compute_loss((users, last)))
+    np.testing.assert_allclose(both, np.mean(parts), rtol=1e-5)
+
+
+def test_a_batch_without_targets_has_loss_zero():
+    model = small_model([3] * V)
+    none = target([[0]], [[[]]], [[[]]])
+    assert float(model.compute_loss((history([USER]), none))) == 0.0
+
+
+def test_metrics_by_hand():
+    # Scores of items 1..4: 4 > 3 > 2 > 1. Engaged: items 3 and 1, and one outside the vocabulary.
+    # Hits at places 2 and 4 of the list, of 3 wanted.
+    model = small_model([1, 1, 1, 1])
+    scores = tf.constant([[1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 0.0]])
+    index = tf.constant([[3, 5, 1, 2], [1, 0, 0, 0]], tf.int64)
+    engaged = tf.constant([[True, True, True, False], [False] * 4])
+    model.reset_metrics()
+    tf.function(model._update_metrics)(scores, index, engaged)
+    found = {metric.name: float(metric.result()) for metric in model.metrics}
+    gains, ideal = 1 / np.log2([3, 5]), 1 / np.log2([2, 3, 4])
+    np.testing.assert_allclose(found["ndcg@20"], gains.sum() / ideal.sum(), rtol=1e-6)
+    np.testing.assert_allclose(found["recall@20"], 2 / 3, rtol=1e-6)
