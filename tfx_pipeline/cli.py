@@ -146,7 +146,7 @@ def quality(
 ) -> None:
     """Recall and NDCG beside the counters, each user's last session as the target."""
     configs = [_load(path, set_) for path in config]
-    with quiet(output / LOG_FILE) as console:
+    with quiet(QUALITY_OUTPUT / LOG_FILE) as console:
         from benchmarks.quality_job import benchmark_quality
         from tfx_pipeline.local_runner import StageError
 
