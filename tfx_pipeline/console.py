@@ -43,7 +43,15 @@ def quiet(log_path: Path) -> Iterator[Console]:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
         try:
-            yield Console(file=shown, soft_wrap=True, force_terminal=is_terminal, highlight=False)
+            # As it is: paths, messages and titles of items may hold brackets or `:cat:`.
+            yield Console(
+                file=shown,
+                soft_wrap=True,
+                force_terminal=is_terminal,
+                highlight=False,
+                markup=False,
+                emoji=False,
+            )
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
@@ -65,7 +73,7 @@ class StageProgress(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Follow the runner's and the trainer's messages."""
         if record.name == "sessionrec.progress":
-            self._console.print(f"    {record.getMessage()}")
+            self._console.print(f"    {record.getMessage()}", markup=False, emoji=False)
         elif record.msg == "Component %s is running.":
             self.stage = str(record.args[0]) if isinstance(record.args, tuple) else ""
             self._started, self._cached = time.monotonic(), False
