@@ -42,7 +42,7 @@ PortOption = Annotated[
 def run(config: ConfigOption = DEFAULT_CONFIG, set_: SetOption = []) -> None:  # noqa: B006
     """Ingest, train, evaluate and push; then ask the pushed model for one user's next session."""
     settings = _load(config, set_)
-    log = Path(settings.run_folder) / LOG_FILE
+    log = _log_in(Path(settings.run_folder))
     with quiet(log) as console:
         console.print(f"{settings.pipeline.name}: library logs in {log}")
         from tfx_pipeline.local_runner import StageError
@@ -96,7 +96,7 @@ def recommend(
     if (user is None) == (history is None):
         _fail("Give either --user or --history.", USAGE_ERROR)
     chosen = settings.serve.port if port is None else port
-    with quiet(Path(settings.run_folder) / LOG_FILE) as console:
+    with quiet(_log_in(Path(settings.run_folder))) as console:
         from serving.client import RecommenderClient, RecommenderError, Request
         from tfx_pipeline.demonstration import find_user, read_history, titles
         from tfx_pipeline.main_job import recommendations_table
@@ -124,7 +124,7 @@ def recommend(
 def report(config: ConfigOption = DEFAULT_CONFIG, set_: SetOption = []) -> None:  # noqa: B006
     """Write the report of the last finished run."""
     settings = _load(config, set_)
-    with quiet(Path(settings.run_folder) / LOG_FILE) as console:
+    with quiet(_log_in(Path(settings.run_folder))) as console:
         from tfx_pipeline.report import write_report
         from tfx_pipeline.runs import RunError, latest_run
 
@@ -146,7 +146,7 @@ def quality(
 ) -> None:
     """Recall and NDCG beside the counters, each user's last session as the target."""
     configs = [_load(path, set_) for path in config]
-    with quiet(QUALITY_OUTPUT / LOG_FILE) as console:
+    with quiet(_log_in(QUALITY_OUTPUT)) as console:
         from benchmarks.quality_job import benchmark_quality
         from tfx_pipeline.local_runner import StageError
 
@@ -163,6 +163,17 @@ def _load(path: Path, overrides: list[str]) -> Config:
         return load_config(path, tuple(overrides))
     except ConfigError as error:
         _fail(str(error), USAGE_ERROR)
+
+
+def _log_in(folder: Path) -> Path:
+    """The log's path in a folder, made if need be, that can be written."""
+    log = folder / LOG_FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        log.touch()
+    except OSError as error:
+        _fail(f"{folder} cannot be written: {error.strerror}.")
+    return log
 
 
 def _fail(message: str, code: int = FAILURE) -> NoReturn:
