@@ -52,10 +52,11 @@ def recommendations_table(
     best: list[Recommendation], names: dict[str, str], bought: frozenset[str] = frozenset()
 ) -> Table:
     """A list for a person to read; items of `bought` are marked."""
-    table = Table("item", "title", "score", "engaged next")
+    table = Table("item", *(["title"] if names else []), "score", "engaged next")
     for item in best:
+        title = [names.get(item.item_id, "")] if names else []
         mark = "yes" if item.item_id in bought else ""
-        table.add_row(item.item_id, names.get(item.item_id, ""), f"{item.score:.2f}", mark)
+        table.add_row(item.item_id, *title, f"{item.score:.2f}", mark)
     return table
 
 
