@@ -90,7 +90,7 @@ def read_history(path: Path) -> list[list[Event]]:
     """
     try:
         return [[Event(**event) for event in session] for session in json.loads(path.read_text())]
-    except (json.JSONDecodeError, TypeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError) as error:
         raise ValueError(
             f'{path} must be a JSON list of sessions, lists of {{"item_id", "timestamp", '
             f'"engaged"}}: {error}'
