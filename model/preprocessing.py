@@ -55,7 +55,10 @@ def preprocessing_fn(inputs: dict, custom_config: dict) -> dict:
         frequency_threshold=custom_config["min_sessions_per_item"],
         vocab_filename=features.ITEM_VOCABULARY,
     )
-    rows = load_item_table(custom_config).lookup()
+    # Tracked, so that the table is filled when the graph is loaded and not at every request.
+    rows = tft.make_and_track_object(
+        lambda: load_item_table(custom_config).lookup(), name=features.ITEM_ROW
+    )
 
     def index(ids: tf.RaggedTensor) -> tf.RaggedTensor:
         return tft.apply_vocabulary(ids, vocabulary, num_oov_buckets=1) + 1

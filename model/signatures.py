@@ -5,7 +5,7 @@ import tensorflow_transform as tft
 
 from model import features
 from model.catalogue import Catalogue
-from model.history import History, from_transformed
+from model.history import from_transformed
 from model.preprocessing import REQUEST_KNOWN
 from model.session_model import Query, SessionModel
 
@@ -32,7 +32,10 @@ class Servable(tf.Module):
           max_k: the length of a recommendation list.
         """
         super().__init__()
-        self.model = model
+        # Only its weights go into the SavedModel: were the model an attribute, its optimizer's
+        # state and a trace of each layer would go as well.
+        self._get_model = lambda: model
+        self._weights = model.variables
         self.max_k = max_k
         self._transform_layer = transform.transform_features_layer()
         spec = transform.raw_feature_spec()
@@ -49,6 +52,11 @@ class Servable(tf.Module):
             features.PADDING_ITEM_ID,
         )
         self._row_of = catalogue.table.lookup()
+
+    @property
+    def model(self) -> SessionModel:
+        """The model that answers."""
+        return self._get_model()
 
     @tf.function(input_signature=[EXAMPLES])
     def serving_default(self, examples: tf.Tensor) -> dict:
@@ -73,13 +81,8 @@ class Servable(tf.Module):
           exclude_item_id: string [B, X]; '' pads.
           exclude_seen: whether to leave out all items of the history, bool [B].
         """
-        history, query = self._query(examples)
+        seen, query = self._query(examples)
         logits = self._exclude(query.logits, self._index_of.lookup(exclude_item_id) + 1)
-        seen = tf.RaggedTensor.from_value_rowids(
-            history.index,
-            tf.gather(history.user, history.session),
-            tf.size(history.length, tf.int64),
-        ).to_tensor(features.PADDING_INDEX)
         hidden = tf.where(exclude_seen[:, tf.newaxis], seen, features.PADDING_INDEX)
         best = self._best(self._exclude(logits, hidden))
         return self._keep(best, tf.range(self.max_k) < k[:, tf.newaxis])
@@ -116,12 +119,15 @@ class Servable(tf.Module):
         names = ("serving_default", "recommend", "rank", "encode")
         return {name: getattr(self, name).get_concrete_function() for name in names}
 
-    def _query(self, examples: tf.Tensor) -> tuple[History, Query]:
+    def _query(self, examples: tf.Tensor) -> tuple[tf.Tensor, Query]:
+        """Vocabulary indices of each user's whole history, [B, E], 0 pads; and the query."""
         transformed = self._transform_layer(tf.io.parse_example(examples, self._spec))
         history = from_transformed(transformed, self.model.max_sessions)
         is_known = tf.equal(transformed[REQUEST_KNOWN], 1)[:, tf.newaxis]
         position = history.length[:, tf.newaxis]
-        return history, self.model.query(history, self._vectors, position, is_known)
+        seen = transformed[features.ITEM_INDEX].merge_dims(1, 2)
+        query = self.model.query(history, self._vectors, position, is_known)
+        return seen.to_tensor(features.PADDING_INDEX), query
 
     def _exclude(self, logits: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
         """Logits [B, V] with vocabulary indices [B, X] at -inf; 0 and V + 1 exclude nothing."""

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 
 import tensorflow as tf
@@ -11,9 +12,10 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx_bsl.public import tfxio
 
 from model import catalogue, features
-from model.batches import evaluation_batches, training_batches
+from model.batches import Targets, evaluation_batches, training_batches
 from model.config import ModelConfig, TrainConfig
 from model.export import export, requests
+from model.history import History
 from model.preprocessing import load_item_table
 from model.session_model import CUTOFF, SessionModel
 from model.signatures import Servable
@@ -82,21 +84,32 @@ def fit(
         tf.keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, global_clipnorm=5.0)
     )
     monitor = f"val_ndcg@{CUTOFF}"
+    stop = tf.keras.callbacks.EarlyStopping(
+        monitor, mode="max", patience=config.patience, restore_best_weights=True
+    )
+    has_targets = _has_targets(validation)
+    if not has_targets:
+        PROGRESS.warning("no user has a validation target: training all %d epochs", config.epochs)
     history = model.fit(
         training,
-        validation_data=validation,
+        validation_data=validation if has_targets else None,
         epochs=config.epochs,
         verbose=0,
         callbacks=[
-            tf.keras.callbacks.EarlyStopping(
-                monitor, mode="max", patience=config.patience, restore_best_weights=True
-            ),
+            *([stop] if has_targets else []),
             tf.keras.callbacks.TensorBoard(run_dir),
             tf.keras.callbacks.LambdaCallback(on_epoch_end=_report_epoch(config.epochs, monitor)),
         ],
     )
     with tf.io.gfile.GFile(os.path.join(run_dir, HISTORY_FILE), "w") as file:
         json.dump(history.history, file)
+
+
+def _has_targets(validation: tf.data.Dataset) -> bool:
+    def add(found: tf.Tensor, batch: tuple[History, Targets]) -> tf.Tensor:
+        return tf.logical_or(found, tf.reduce_any(tf.equal(batch[1].label, 1)))
+
+    return bool(validation.reduce(False, add))
 
 
 def _report_epoch(epochs: int, monitor: str):
@@ -107,7 +120,7 @@ def _report_epoch(epochs: int, monitor: str):
             epochs,
             logs["loss"],
             CUTOFF,
-            logs[monitor],
+            logs.get(monitor, math.nan),
         )
 
     return report

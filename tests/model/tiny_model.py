@@ -48,10 +48,10 @@ def history(users: list[User], max_sessions: int = 100) -> History:
 
 
 def catalogue(count: list[int], table: ItemTable = EMPTY) -> Catalogue:
-    """`count` is of vocabulary indices 1..V; all stand in row 0 of the table."""
+    """`count` is of vocabulary indices 1..V; all stand in row 0 of the table; many rare items."""
     ids = tuple(f"item-{index}" for index in range(1, len(count) + 1))
     row = np.zeros(len(count) + 2, np.int64)
-    return Catalogue(ids, np.array([0, *count, 0]), row, table)
+    return Catalogue(ids, np.array([0, *count, 100_000]), row, table)
 
 
 def small_model(count: list[int], max_sessions: int = 100, seed: int = 0, **options):

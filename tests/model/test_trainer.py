@@ -1,0 +1,88 @@
+"""The trainer on a tiny log: its curves, the epoch it keeps, and that a seed repeats it."""
+
+import json
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_model import history, logits, small_model, target
+from tiny_transform import arguments
+
+from model.config import TrainConfig
+from model.trainer import HISTORY_FILE, fit, run_fn
+
+CONFIG = TrainConfig(epochs=4, patience=3, learning_rate=0.05)
+USERS = history([[(0, [(1, 1)]), (1, [(2, 1)])], [(0, [(3, 1)])]])
+# Two batches of unlike loss and of three and one target sessions.
+BATCHES = [
+    (USERS, target([[0, 1], [0, 0]], [[[1], [2]], [[3], [0]]], [[[1], [1]], [[1], [-1]]])),
+    (USERS, target([[1, 0], [0, 0]], [[[4], [0]], [[0], [0]]], [[[1], [-1]], [[-1], [-1]]])),
+]
+VALIDATION = (USERS, target([[2], [1]], [[[4]], [[4]]], [[[1]], [[1]]]))
+NO_TARGETS = (USERS, target([[2], [1]], [[[4]], [[0]]], [[[0]], [[-1]]]))
+
+
+def dataset(batches) -> tf.data.Dataset:
+    spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, batches[0])
+    return tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=spec)
+
+
+def curves(folder) -> dict:
+    return json.loads((folder / HISTORY_FILE).read_text())
+
+
+def test_the_loss_of_an_epoch_is_the_mean_over_its_target_sessions(tmp_path):
+    model = small_model([4, 3, 2, 1])
+    first, second = (float(model.compute_loss(batch)) for batch in BATCHES)
+    assert abs(first - second) > 0.1
+    # A learning rate of almost 0: both steps see the same weights.
+    config = TrainConfig(epochs=1, learning_rate=1e-12)
+    fit(model, config, dataset(BATCHES), dataset(BATCHES), str(tmp_path))
+    found = curves(tmp_path)
+    assert set(found) == {"loss", "val_loss", "val_ndcg@20", "val_recall@20"}
+    np.testing.assert_allclose(found["loss"], [(3 * first + second) / 4], rtol=1e-5)
+    np.testing.assert_allclose(found["val_loss"], found["loss"], rtol=1e-5)
+
+
+@pytest.mark.parametrize("patience", [1, 10], ids=["stopped early", "all epochs"])
+def test_the_best_epoch_is_kept(tmp_path, patience):
+    """Training wants items 1 to 3, validation the last item of all: each epoch is worse."""
+    model = small_model([1, 1, 1, 1, *[1] * 30], rank_weight=0.0)
+    train = dataset(BATCHES[:1])
+    config = TrainConfig(epochs=4, patience=patience, learning_rate=0.3)
+    fit(model, config, train, dataset([VALIDATION]), str(tmp_path))
+    ndcg = curves(tmp_path)["val_ndcg@20"]
+    assert max(ndcg) > ndcg[-1], ndcg
+    model.reset_metrics()
+    model.compute_loss(VALIDATION)
+    np.testing.assert_allclose(model._ndcg.result(), max(ndcg), rtol=1e-5)
+
+
+def test_without_a_validation_target_all_epochs_are_trained(tmp_path, caplog):
+    model = small_model([4, 3, 2, 1])
+    with caplog.at_level("INFO", "sessionrec.progress"):
+        fit(model, CONFIG, dataset(BATCHES), dataset([NO_TARGETS]), str(tmp_path))
+    assert len(curves(tmp_path)["loss"]) == CONFIG.epochs
+    assert "no user has a validation target" in caplog.text
+    assert "epoch 4 of at most 4" in caplog.text
+
+
+@pytest.mark.parametrize("option", [{"request_time": False}, {"repeat": False}], ids=str)
+def test_each_part_can_be_left_out(tmp_path, option):
+    model = small_model([4, 3, 2, 1], **option)
+    before = logits(model, USERS)
+    fit(model, CONFIG, dataset(BATCHES), dataset([VALIDATION]), str(tmp_path))
+    assert np.abs(logits(model, USERS) - before).max() > 1e-3
+
+
+@pytest.mark.slow
+def test_a_seed_gives_the_same_model_again(transformed, item_table, tmp_path):
+    first, again, other = (
+        arguments(transformed, tmp_path / name, 2, item_table, seed=seed)
+        for name, seed in (("first", 1), ("again", 1), ("other", 2))
+    )
+    for given in (first, again, other):
+        run_fn(given)
+    curve, same, unlike = (curves(tmp_path / name)["loss"] for name in ("first", "again", "other"))
+    assert curve == same
+    assert curve != unlike
