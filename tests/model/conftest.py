@@ -6,6 +6,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
+import tensorflow as tf
 from tiny_log import ITEMS, splits
 from tiny_transform import arguments, transform
 
@@ -30,3 +31,16 @@ def exported(transformed, item_table, tmp_path_factory) -> Path:
     given = arguments(transformed, tmp_path_factory.mktemp("model") / "run", 2, item_table)
     run_fn(given)
     return Path(given.serving_model_dir)
+
+
+@pytest.fixture(scope="session")
+def call(exported):
+    """Call a signature: (name, examples, further inputs) to its outputs as NumPy arrays."""
+    served = tf.saved_model.load(str(exported))
+
+    def run(signature: str, users: list[bytes], **inputs) -> dict:
+        found = served.signatures[signature](examples=tf.constant(users), **inputs)
+        return {name: tensor.numpy() for name, tensor in found.items()}
+
+    run.signatures = served.signatures
+    return run

@@ -15,7 +15,7 @@ A, B, C, RARE = 1, 2, 3, 4
 
 
 def read(folder, split: str) -> dict:
-    """All users of a split in one batch, in the order of their first visits and lengths."""
+    """All users of a split in one batch, in the order of the log."""
     schema = tft.TFTransformOutput(str(folder / "graph")).transformed_metadata.schema
     source = tfxio.TFExampleRecord(
         [str(folder / f"{split}-*")], schema=schema, telemetry_descriptors=["t"]
@@ -111,6 +111,7 @@ def test_catalogue_counts_engaged_sessions(transformed, item_table, train):
     assert built.row.tolist() == [0, 1, 2, 3, 0]
 
 
+@pytest.mark.slow
 def test_no_item_is_frequent_enough(tmp_path):
     transform(tmp_path, train=[example([(0, [("a", 1), ("b", 0)])])])
     train = tf.data.Dataset.from_tensors(read(tmp_path, "train"))

@@ -44,7 +44,13 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_target_sessions(tmp_path):
     np.testing.assert_allclose(found["val_loss"], found["loss"], rtol=1e-5)
 
 
-@pytest.mark.parametrize("patience", [1, 10], ids=["stopped early", "all epochs"])
+@pytest.mark.parametrize(
+    "patience",
+    [
+        pytest.param(1, marks=pytest.mark.slow, id="stopped early"),
+        pytest.param(10, id="all epochs"),
+    ],
+)
 def test_the_best_epoch_is_kept(tmp_path, patience):
     """Training wants items 1 to 3, validation the last item of all: each epoch is worse."""
     model = small_model([1, 1, 1, 1, *[1] * 30], rank_weight=0.0)
@@ -67,6 +73,7 @@ def test_without_a_validation_target_all_epochs_are_trained(tmp_path, caplog):
     assert "epoch 4 of at most 4" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("option", [{"request_time": False}, {"repeat": False}], ids=str)
 def test_each_part_can_be_left_out(tmp_path, option):
     model = small_model([4, 3, 2, 1], **option)

@@ -40,3 +40,8 @@ def splits() -> dict[str, list[bytes]]:
         "train": [example(user) for user in TRAIN],
         "eval": [example(*user) for user in EVAL],
     }
+
+
+def items(found: dict) -> list[list[str]]:
+    """The lists of a response."""
+    return [[item.decode() for item in row] for row in found["item_id"]]

@@ -1,0 +1,99 @@
+"""What the export holds: stock ops, no training state, warm-up; it needs no code of ours."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework import op_def_registry
+from tensorflow_serving.apis import prediction_log_pb2
+from tiny_log import DAY, MONDAY, TRAIN, items
+from tiny_transform import example
+
+pytestmark = pytest.mark.slow
+
+USERS = [example(), example(TRAIN[0], MONDAY + 6 * DAY)]
+
+
+def functions_of(exported) -> dict:
+    saved = saved_model_pb2.SavedModel()
+    saved.ParseFromString((exported / "saved_model.pb").read_bytes())
+    (graph,) = saved.meta_graphs
+    library = {f.signature.name: f.node_def for f in graph.graph_def.library.function}
+    return library | {"": graph.graph_def.node}
+
+
+def test_only_ops_of_stock_tensorflow(exported):
+    functions = functions_of(exported)
+    ops = {node.op for nodes in functions.values() for node in nodes} - set(functions)
+    assert ops
+    assert not {op for op in ops if op_def_registry.get(op) is None}
+    assert not {op for op in ops if "PyFunc" in op or "Scann" in op}
+
+
+def test_tables_are_filled_at_loading_only(exported):
+    fills = {"LookupTableImportV2", "InitializeTableFromTextFileV2"}
+    functions = functions_of(exported)
+    where = {name for name, nodes in functions.items() if fills & {node.op for node in nodes}}
+    assert where
+    assert all("initializer" in name for name in where), where
+
+
+def test_nothing_of_the_training_is_exported(exported):
+    names = [name for name, _ in tf.train.list_variables(str(exported / "variables/variables"))]
+    assert names
+    assert not [name for name in names if "optimizer" in name]
+
+
+def warm_up(exported) -> list:
+    path = exported / "assets.extra" / "tf_serving_warmup_requests"
+    records = tf.data.TFRecordDataset(str(path)).as_numpy_iterator()
+    return [prediction_log_pb2.PredictionLog.FromString(r).predict_log for r in records]
+
+
+def test_warm_up_requests_with_their_answers(exported, call):
+    logs = warm_up(exported)
+    names = [log.request.model_spec.signature_name for log in logs]
+    assert names == ["serving_default", "recommend", "rank", "encode"]
+    for name, log in zip(names, logs, strict=True):
+        assert log.request.model_spec.name == log.response.model_spec.name == "tiny"
+        inputs = {key: tf.constant(tf.make_ndarray(v)) for key, v in log.request.inputs.items()}
+        found = call.signatures[name](**inputs)
+        assert set(found) == set(log.response.outputs)
+        for key, recorded in log.response.outputs.items():
+            recorded = tf.make_ndarray(recorded)
+            if recorded.dtype == np.float32:
+                np.testing.assert_allclose(found[key], recorded, rtol=1e-4, atol=1e-5)
+            else:
+                np.testing.assert_array_equal(found[key].numpy(), recorded)
+
+
+BARE = """
+import json, sys
+import tensorflow as tf
+served = tf.saved_model.load(sys.argv[1])
+users = tf.constant([bytes.fromhex(text) for text in sys.argv[2:]])
+found = served.signatures["serving_default"](examples=users)
+local = [name for name in sys.modules if name.split(".")[0] in ("model", "tensorflow_transform")]
+item_ids = found["item_id"].numpy().astype(str).tolist()
+print(json.dumps([item_ids, found["score"].numpy().tolist(), local]))
+"""
+
+
+def test_a_process_without_our_code_answers_the_same(exported, call, tmp_path):
+    printed = subprocess.run(
+        [sys.executable, "-I", "-c", BARE, str(exported), *(user.hex() for user in USERS)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
+    ).stdout
+    item_id, score, local = json.loads(printed.splitlines()[-1])
+    default = call("serving_default", USERS)
+    assert item_id == items(default)
+    np.testing.assert_allclose(score, default["score"], rtol=1e-4, atol=1e-5)
+    assert not local
