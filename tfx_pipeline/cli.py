@@ -49,7 +49,9 @@ def run(config: ConfigOption = DEFAULT_CONFIG, set_: SetOption = []) -> None:  #
         from tfx_pipeline.main_job import run_and_show
 
         try:
-            run_and_show(settings, config, console)
+            overrides = [part for override in set_ for part in ("--set", override)]
+            options = shlex.join(["--config", str(config), *overrides])
+            run_and_show(settings, options, console)
         except (DataError, StageError) as error:
             console.print(f"error: {error}", markup=False)
             if isinstance(error, StageError):

@@ -1,5 +1,8 @@
 """`sessionrec run`: the pipeline, then the pushed model asked for one user's next session."""
 
+import os
+import shlex
+import sys
 from pathlib import Path
 
 from rich.console import Console
@@ -16,8 +19,14 @@ from tfx_pipeline.runs import Run, latest_run
 K = 10
 
 
-def run_and_show(config: Config, config_path: Path, console: Console) -> None:
-    """Run everything and print the results; the last line says where they lie."""
+def run_and_show(config: Config, options: str, console: Console) -> None:
+    """Run everything and print the results; the last line says where they lie.
+
+    Args:
+      config: the configuration.
+      options: how the command line gave it, for the commands that are printed.
+      console: where results go.
+    """
     run_pipeline(config, console)
     run = latest_run(config.metadata_path)
     console.print(f"\n{run.summary.describe()}\n")
@@ -28,9 +37,10 @@ def run_and_show(config: Config, config_path: Path, console: Console) -> None:
         folder = run.outputs["ServableCheck.blessing"].uri
         console.print(f"not servable: the reason is in {folder}")
     if run.pushed_path is not None:
-        _ask(config, run, console)
-        console.print("serve it:  sessionrec serve --config", config_path)
-        console.print(f"query it:  sessionrec recommend --config {config_path} --user USER")
+        user = _ask(config, run, console)
+        command = os.path.relpath(Path(sys.executable).with_name("sessionrec"))
+        console.print(f"serve it:  {command} serve {options}")
+        console.print(f"query it:  {command} recommend {options} --user {shlex.quote(user)}")
     report = write_report(config, run)
     console.print(f"model: {run.pushed_path or 'not pushed'}  report: {report}")
 
@@ -60,11 +70,15 @@ def recommendations_table(
     return table
 
 
-def _ask(config: Config, run: Run, console: Console) -> None:
-    """Start the server on a free port and ask it over gRPC for one user's next session."""
+def _ask(config: Config, run: Run, console: Console) -> str:
+    """Start the server on a free port and ask it over gRPC for one user's next session.
+
+    Returns:
+      The user's id.
+    """
     user = find_user(run.examples_uri)
-    if user is None:
-        return
+    # Ingestion refuses a log that leaves a split empty.
+    assert user is not None
     name = config.pipeline.name
     with (
         ModelServer(name, config.serving_folder) as server,
@@ -72,6 +86,7 @@ def _ask(config: Config, run: Run, console: Console) -> None:
     ):
         [best] = client.recommend([user.request], k=K)
     _show_answer(user, best, titles(config), console)
+    return user.request.user_id
 
 
 def _show_answer(
