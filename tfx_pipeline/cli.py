@@ -53,7 +53,7 @@ def run(config: ConfigOption = DEFAULT_CONFIG, set_: SetOption = []) -> None:  #
             options = shlex.join(["--config", str(config), *overrides])
             run_and_show(settings, options, console)
         except (DataError, StageError) as error:
-            console.print(f"error: {error}", markup=False)
+            console.print(f"error: {error}")
             if isinstance(error, StageError):
                 console.print(f"the whole story is in {log}")
             sys.exit(FAILURE)
@@ -117,7 +117,7 @@ def recommend(
             with RecommenderClient(target, model_name=settings.pipeline.name) as client:
                 [best] = client.recommend([request], k=k, exclude_seen=exclude_seen)
         except (RecommenderError, RunError, ValueError, OSError) as error:
-            console.print(f"error: {error}", markup=False)
+            console.print(f"error: {error}")
             sys.exit(FAILURE)
         console.print(recommendations_table(best, titles(settings), bought))
 
@@ -133,7 +133,7 @@ def report(config: ConfigOption = DEFAULT_CONFIG, set_: SetOption = []) -> None:
         try:
             path = write_report(settings, latest_run(settings.metadata_path))
         except RunError as error:
-            console.print(f"error: {error}", markup=False)
+            console.print(f"error: {error}")
             sys.exit(FAILURE)
         console.print(f"report: {path}")
 
@@ -156,7 +156,7 @@ def quality(
         try:
             benchmark_quality(configs, output, command, console)
         except (DataError, StageError) as error:
-            console.print(f"error: {error}", markup=False)
+            console.print(f"error: {error}")
             sys.exit(FAILURE)
 
 

@@ -13,6 +13,7 @@ from tfx import v1 as tfx
 
 from components.evaluation.counter_baselines import METRICS_FILE, REQUESTS
 from components.ingestion.summary import Summary, read_summary
+from model.trainer import HISTORY_FILE
 from tfx_pipeline.evaluation import BASELINE, CANDIDATE
 from tfx_pipeline.history_slices import BUCKETS
 
@@ -59,7 +60,7 @@ class Run:
     @property
     def learning_curves(self) -> dict[str, list[float]]:
         """Keras history: one value an epoch."""
-        path = Path(self.outputs["Trainer.model_run"].uri) / "history.json"
+        path = Path(self.outputs["Trainer.model_run"].uri) / HISTORY_FILE
         return json.loads(path.read_text())
 
     @property

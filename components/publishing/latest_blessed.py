@@ -12,8 +12,6 @@ from tfx import v1 as tfx
 from tfx.types import standard_artifacts
 from tfx.utils import io_utils, path_utils
 
-SAVED_MODEL_FILE = "saved_model.pb"
-
 
 def versions(serving_folder: str) -> list[int]:
     """Versions in the folder, oldest first; names that are not plain numbers are not versions."""
