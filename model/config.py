@@ -23,7 +23,7 @@ class ModelConfig(_Section):
     session_encoder: Literal["mean"] = Field(
         "mean", description="ISE: the items of a session to one vector"
     )
-    sequence_encoder: Literal["transformer"] = Field(
+    sequence_encoder: Literal["transformer", "hstu", "gru"] = Field(
         "transformer", description="SSE: the sessions so far to a user state"
     )
     layers: Positive = Field(2, description="of the sequence encoder")

@@ -13,7 +13,7 @@ from model.history import History
 from model.item_encoder import ItemEncoder
 from model.losses import PADDING, RANK_LOSSES, retrieval_loss
 from model.repeat import RepeatScorer
-from model.sequence_encoder import SEQUENCE_ENCODERS
+from model.sequence_encoders import SEQUENCE_ENCODERS
 from model.session_encoder import SESSION_ENCODERS
 from model.time_encoder import VisitTimeEncoder
 
@@ -63,7 +63,7 @@ class SessionModel(tfrs.Model):
             self._no_request_time = tf.Variable(tf.zeros([config.dim]), name="no_request_time")
         self._start = tf.Variable(tf.zeros([1, 1, config.dim]), name="start_token")
         self._sequence_encoder = SEQUENCE_ENCODERS[config.sequence_encoder](
-            config.dim, config.layers, config.heads, config.dropout, max_sessions + 1
+            config, max_sessions + 1
         )
         self._output = tf.keras.layers.Dense(config.dim, name="query")
         self._dropout = tf.keras.layers.Dropout(config.dropout)
@@ -90,7 +90,9 @@ class SessionModel(tfrs.Model):
             history.visit_gap[:, :-1], history.visit_hour[:, :-1], history.visit_weekday[:, :-1]
         )
         start = tf.tile(self._start, [tf.shape(steps)[0], 1, 1])
-        return self._sequence_encoder(tf.concat([start, steps], 1), training=training)
+        # The start token stands at the first visit.
+        visit_time = tf.concat([history.visit_time[:, :1], history.visit_time[:, :-1]], 1)
+        return self._sequence_encoder(tf.concat([start, steps], 1), visit_time, training=training)
 
     def query(
         self,

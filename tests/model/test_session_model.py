@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tiny_model import history, logits, make_random, small_model, target
 
 from model.losses import PADDING
-from model.sequence_encoder import SEQUENCE_ENCODERS
+from model.sequence_encoders import SEQUENCE_ENCODERS
 from model.session_encoder import SESSION_ENCODERS
 
 V = 6
