@@ -20,14 +20,17 @@ class ModelConfig(_Section):
     )
     dim: Positive = Field(64, description="width of item and user vectors")
     feature_dim: Positive = Field(16, description="embedding width of each item feature")
-    session_encoder: Literal["mean"] = Field(
+    session_encoder: Literal["mean", "max", "attention", "transformer"] = Field(
         "mean", description="ISE: the items of a session to one vector"
+    )
+    session_items: Positive = Field(
+        50, description="of a session that see one another in the transformer session encoder"
     )
     sequence_encoder: Literal["transformer", "hstu", "gru"] = Field(
         "transformer", description="SSE: the sessions so far to a user state"
     )
     layers: Positive = Field(2, description="of the sequence encoder")
-    heads: Positive = Field(2, description="of the sequence encoder")
+    heads: Positive = Field(2, description="of each attention layer")
     dropout: Share = 0.2
     repeat: bool = Field(True, description="add the repeat-aware term to the similarity score")
     request_time: bool = Field(True, description="let the time of the request change the scores")

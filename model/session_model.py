@@ -14,7 +14,7 @@ from model.item_encoder import ItemEncoder
 from model.losses import PADDING, RANK_LOSSES, retrieval_loss
 from model.repeat import RepeatScorer
 from model.sequence_encoders import SEQUENCE_ENCODERS
-from model.session_encoder import SESSION_ENCODERS
+from model.session_encoders import SESSION_ENCODERS
 from model.time_encoder import VisitTimeEncoder
 
 CUTOFF = 20
@@ -56,7 +56,7 @@ class SessionModel(tfrs.Model):
             config.feature_dim,
         )
         self.item_bias = tf.Variable(_log_popularity(catalogue.count), name="item_bias")
-        self._session_encoder = SESSION_ENCODERS[config.session_encoder](config.dim)
+        self._session_encoder = SESSION_ENCODERS[config.session_encoder](config)
         self._session_time = VisitTimeEncoder(config.dim, name="session_time")
         if config.request_time:
             self._request_time = VisitTimeEncoder(config.dim, name="request_time")
@@ -83,7 +83,7 @@ class SessionModel(tfrs.Model):
         """State after each number of sessions, [B, S + 1, dim]; step t has seen t sessions."""
         events = self.items.lookup(vectors, history.index, history.row)
         sessions = self._session_encoder(
-            events, history.is_engaged, history.session, tf.size(history.user)
+            events, history.is_engaged, history.session, tf.size(history.user), training=training
         )
         steps = history.to_steps(sessions)  # [B, S, dim]
         steps += self._session_time(

@@ -6,11 +6,16 @@ unix seconds of each step's visit, int64 [batch, steps], and `training`; they re
 user's last session, where a causal encoder cannot reach it, so none needs a padding mask.
 """
 
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from model.config import ModelConfig
 from model.sequence_encoders.gru import GruSequenceEncoder
 from model.sequence_encoders.hstu import HstuSequenceEncoder
 from model.sequence_encoders.transformer import TransformerSequenceEncoder
 
-SEQUENCE_ENCODERS = {
+SEQUENCE_ENCODERS: dict[str, Callable[[ModelConfig, int], tf.keras.layers.Layer]] = {
     "transformer": TransformerSequenceEncoder,
     "hstu": HstuSequenceEncoder,
     "gru": GruSequenceEncoder,

@@ -11,7 +11,7 @@ from tiny_model import history, logits, make_random, small_model, target
 
 from model.losses import PADDING
 from model.sequence_encoders import SEQUENCE_ENCODERS
-from model.session_encoder import SESSION_ENCODERS
+from model.session_encoders import SESSION_ENCODERS
 
 V = 6
 ENCODERS = list(itertools.product(SESSION_ENCODERS, SEQUENCE_ENCODERS))
