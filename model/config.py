@@ -34,7 +34,7 @@ class ModelConfig(_Section):
     dropout: Share = 0.2
     repeat: bool = Field(True, description="add the repeat-aware term to the similarity score")
     request_time: bool = Field(True, description="let the time of the request change the scores")
-    rank_loss: Literal["softmax"] = Field(
+    rank_loss: Literal["softmax", "listmle", "approx_ndcg"] = Field(
         "softmax", description="listwise loss over the items that a session showed"
     )
     rank_weight: Annotated[float, Field(ge=0)] = Field(

@@ -11,7 +11,8 @@ from model.catalogue import Catalogue
 from model.config import ModelConfig
 from model.history import History
 from model.item_encoder import ItemEncoder
-from model.losses import PADDING, RANK_LOSSES, retrieval_loss
+from model.losses import PADDING, retrieval_loss
+from model.rank_losses import RANK_LOSSES
 from model.repeat import RepeatScorer
 from model.sequence_encoders import SEQUENCE_ENCODERS
 from model.session_encoders import SESSION_ENCODERS
