@@ -5,7 +5,7 @@ import dataclasses
 import numpy as np
 import tensorflow as tf
 
-from model import features
+from model import features, preprocessing
 from model.item_table import UNKNOWN_ROW, ItemTable
 
 
@@ -15,18 +15,26 @@ class Catalogue:
 
     Attributes:
       item_ids: ids of indices 1..V.
-      count: engaged training sessions that hold the index, int64 [V + 2].
+      period_count: engaged training sessions of each period that hold the index, int64
+        [periods + 1, V + 2].
       row: row in the item table of each index, int64 [V + 2].
       table: the item table.
     """
 
     item_ids: tuple[str, ...]
-    count: np.ndarray
+    period_count: np.ndarray
     row: np.ndarray
     table: ItemTable
 
+    @property
+    def count(self) -> np.ndarray:
+        """Engaged training sessions that hold the index, int64 [V + 2]."""
+        return self.period_count.sum(axis=0)
 
-def build(vocabulary_path: str, table: ItemTable, training: tf.data.Dataset) -> Catalogue:
+
+def build(
+    vocabulary_path: str, table: ItemTable, training: tf.data.Dataset, periods: int
+) -> Catalogue:
     """Read the vocabulary file and count the training data, batches of Transform's output.
 
     Raises:
@@ -34,9 +42,9 @@ def build(vocabulary_path: str, table: ItemTable, training: tf.data.Dataset) -> 
     """
     with tf.io.gfile.GFile(vocabulary_path, "rb") as file:
         ids = tuple(line.decode() for line in file.read().split(b"\n")[:-1])
-    row, count = _rows(ids, table), _count(training, len(ids))
+    row, count = _rows(ids, table), _count(training, len(ids), periods)
     # Transform writes a made-up id into a vocabulary that would be empty.
-    if not count[1:-1].any():
+    if not count[:, 1:-1].any():
         raise ValueError(
             "No item has enough engaged sessions for the vocabulary. Received: 0 items; lower "
             "model.min_sessions_per_item or train on a longer log."
@@ -51,12 +59,12 @@ def _rows(ids: tuple[str, ...], table: ItemTable) -> np.ndarray:
     return row
 
 
-def _count(training: tf.data.Dataset, vocabulary_size: int) -> np.ndarray:
-    size = vocabulary_size + 2
-
-    def add(total: tf.Tensor, batch: dict) -> tf.Tensor:
-        is_engaged = tf.equal(batch[features.ENGAGED].flat_values, 1)
-        index = tf.boolean_mask(batch[features.ITEM_INDEX].flat_values, is_engaged)
-        return total + tf.math.bincount(index, minlength=size, maxlength=size, dtype=tf.int64)
-
-    return training.reduce(tf.zeros(size, tf.int64), add).numpy()
+def _count(training: tf.data.Dataset, vocabulary_size: int, periods: int) -> np.ndarray:
+    total = np.zeros([periods + 1, vocabulary_size + 2], np.int64)
+    for batch in training:
+        index = batch[features.ITEM_INDEX]  # [users, sessions, items]
+        visit = batch[preprocessing.VISIT_PERIOD][:, :-1]  # the request is no session
+        period = tf.gather(visit.flat_values, index.values.value_rowids()).numpy()
+        is_engaged = batch[features.ENGAGED].flat_values.numpy() == 1
+        np.add.at(total, (period[is_engaged], index.flat_values.numpy()[is_engaged]), 1)
+    return total

@@ -33,6 +33,10 @@ class ModelConfig(_Section):
     heads: Positive = Field(2, description="of each attention layer")
     dropout: Share = 0.2
     repeat: bool = Field(True, description="add the repeat-aware term to the similarity score")
+    trend: bool = Field(True, description="add a term for what is popular at the request's time")
+    periods: Positive = Field(
+        64, description="of the trend; each has as many training sessions as the others"
+    )
     request_time: bool = Field(True, description="let the time of the request change the scores")
     rank_loss: Literal["softmax", "listmle", "approx_ndcg"] = Field(
         "softmax", description="listwise loss over the items that a session showed"
@@ -45,7 +49,7 @@ class ModelConfig(_Section):
 class TrainConfig(_Section):
     """`[train]`: optimisation; the number of epochs is chosen on the eval split."""
 
-    epochs: Positive = Field(6, description="at most")
+    epochs: Positive = Field(12, description="at most")
     patience: Positive = Field(2, description="epochs without a better validation NDCG@20")
     batch_size: Positive = Field(48, description="users per step")
     targets_per_user: Positive = Field(8, description="next sessions predicted per user and step")
@@ -53,5 +57,10 @@ class TrainConfig(_Section):
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     unknown_request_time: Share = Field(
         0.1, description="share of training targets whose request time is hidden from the model"
+    )
+    refit: bool = Field(
+        True,
+        description="train the model that is served anew on the validation sessions too, for the "
+        "number of epochs that validation chose",
     )
     seed: int = 0

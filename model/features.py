@@ -25,4 +25,6 @@ ITEM_VOCABULARY = "item_id"
 TRAIN_SPLIT = "train"
 EVAL_SPLIT = "eval"
 TEST_SPLIT = "test"
-SPLITS = (TRAIN_SPLIT, EVAL_SPLIT, TEST_SPLIT)
+# Histories as `test` has them, of all users: what the model that is served is trained on.
+REFIT_SPLIT = "refit"
+SPLITS = (TRAIN_SPLIT, EVAL_SPLIT, TEST_SPLIT, REFIT_SPLIT)

@@ -22,6 +22,7 @@ class History(NamedTuple):
       visit_gap: standardised log hours since the visit before, float [B, S + 1].
       visit_hour: UTC, int64 [B, S + 1].
       visit_weekday: 0 is Monday, int64 [B, S + 1].
+      visit_period: as Transform cuts time, int64 [B, S + 1].
     """
 
     index: tf.Tensor
@@ -35,6 +36,7 @@ class History(NamedTuple):
     visit_gap: tf.Tensor
     visit_hour: tf.Tensor
     visit_weekday: tf.Tensor
+    visit_period: tf.Tensor
 
     @property
     def shape(self) -> tuple[tf.Tensor, tf.Tensor]:
@@ -60,6 +62,7 @@ def from_transformed(inputs: dict, max_sessions: int) -> History:
         preprocessing.VISIT_GAP,
         preprocessing.VISIT_HOUR,
         preprocessing.VISIT_WEEKDAY,
+        preprocessing.VISIT_PERIOD,
     )
     length = index.row_lengths()
     return History(

@@ -19,6 +19,7 @@ VISIT_TIME = "visit_time"
 VISIT_GAP = "visit_gap"
 VISIT_HOUR = "visit_hour"
 VISIT_WEEKDAY = "visit_weekday"
+VISIT_PERIOD = "visit_period"
 REQUEST_KNOWN = "request_known"
 TARGET_INDEX = "target_index"
 TARGET_ROW = "target_row"
@@ -39,12 +40,15 @@ def preprocessing_fn(inputs: dict, custom_config: dict) -> dict:
 
     Args:
       inputs: the data contract's features, sessions as ragged [batch, sessions, items].
-      custom_config: `min_sessions_per_item`, and `item_table` as `load_item_table` reads it.
+      custom_config: `min_sessions_per_item`, `periods`, and `item_table` as `load_item_table` reads
+        it.
 
     Returns:
       Ragged [batch, sessions, items]: item_index (0 never occurs, 1..V the vocabulary, V + 1 any
       other item), item_row, engaged. Ragged [batch, sessions + 1]: visit_time (unix seconds),
-      visit_gap (standardised log hours since the visit before), visit_hour, visit_weekday.
+      visit_gap (standardised log hours since the visit before), visit_hour, visit_weekday,
+      visit_period (0..periods; each period but the last, which is after all training sessions,
+      holds as many of them).
       Ragged [batch, items]: target_index, target_row, target_engaged. Dense [batch]:
       request_known, user_id.
     """
@@ -72,20 +76,29 @@ def preprocessing_fn(inputs: dict, custom_config: dict) -> dict:
         TARGET_INDEX: index(target_id),
         TARGET_ROW: tf.ragged.map_flat_values(rows.lookup, target_id),
         features.TARGET_ENGAGED: inputs[features.TARGET_ENGAGED],
-        **_visit_features(inputs[features.TIMESTAMP], inputs[features.REQUEST_TIMESTAMP]),
+        **_visit_features(
+            inputs[features.TIMESTAMP],
+            inputs[features.REQUEST_TIMESTAMP],
+            custom_config["periods"],
+        ),
     }
 
 
-def _visit_features(timestamp: tf.RaggedTensor, request: tf.RaggedTensor) -> dict:
+def _visit_features(timestamp: tf.RaggedTensor, request: tf.RaggedTensor, periods: int) -> dict:
     """Visits from event times [batch, sessions, items] and request times [batch, 0 or 1]."""
     start = tf.reduce_min(timestamp, axis=2)  # [batch, sessions]
-    last_event = tf.maximum(tf.reduce_max(timestamp.merge_dims(1, 2), axis=1), 0)  # [batch]
+    latest = tft.max(start.flat_values)
+    last_event = tf.reduce_max(timestamp.merge_dims(1, 2), axis=1)  # [batch]
+    # Without any event or time, the request is taken to be made when training ends.
+    last_event = tf.where(timestamp.row_lengths() > 0, last_event, latest)
     known = tf.cast(request.row_lengths() > 0, tf.int64)  # [batch]
     asked = tf.where(known > 0, tf.maximum(tf.reduce_max(request, axis=1), 0), last_event)
     visit = tf.concat([start, asked[:, tf.newaxis]], axis=1)  # [batch, sessions + 1]
     before = tf.concat([visit[:, :1], visit[:, :-1]], axis=1)
     hours = tf.cast(visit - before, tf.float32) / SECONDS_PER_HOUR
     gap = tf.math.log1p(tf.maximum(hours, 0.0))
+    ends = tft.quantiles(start.flat_values, periods, epsilon=0.1 / periods)  # [1, periods - 1]
+    ends = tf.concat([tf.cast(ends, tf.float32), [[tf.cast(latest, tf.float32)]]], axis=1)
     mean, variance = tft.mean(gap.flat_values), tft.var(gap.flat_values)
     return {
         VISIT_TIME: visit,
@@ -93,5 +106,11 @@ def _visit_features(timestamp: tf.RaggedTensor, request: tf.RaggedTensor) -> dic
         VISIT_HOUR: visit // SECONDS_PER_HOUR % 24,
         # The epoch began on a Thursday; 0 is Monday, as in ISO 8601.
         VISIT_WEEKDAY: (visit // SECONDS_PER_DAY + 3) % 7,
+        VISIT_PERIOD: tf.ragged.map_flat_values(_bucket, visit, ends),
         REQUEST_KNOWN: known,
     }
+
+
+def _bucket(visit: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
+    """How many of the sorted `ends` [1, periods] come no later than each time [N]: int64 [N]."""
+    return tf.searchsorted(ends[0], tf.cast(visit, tf.float32), side="right", out_type=tf.int64)

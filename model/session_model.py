@@ -17,6 +17,7 @@ from model.repeat import RepeatScorer
 from model.sequence_encoders import SEQUENCE_ENCODERS
 from model.session_encoders import SESSION_ENCODERS
 from model.time_encoder import VisitTimeEncoder
+from model.trend import Trend
 
 CUTOFF = 20
 
@@ -69,6 +70,9 @@ class SessionModel(tfrs.Model):
         self._output = tf.keras.layers.Dense(config.dim, name="query")
         self._dropout = tf.keras.layers.Dropout(config.dropout)
         self._repeat = RepeatScorer(catalogue.count) if config.repeat else None
+        self._trend = None
+        if config.trend:
+            self._trend = Trend(catalogue.period_count[:, 1:-1], config.dim)
         self._rank_task = tfrs.tasks.Ranking(
             loss=RANK_LOSSES[config.rank_loss](reduction=tf.keras.losses.Reduction.SUM)
         )
@@ -117,15 +121,20 @@ class SessionModel(tfrs.Model):
         """
         state = tf.gather(self.states(history, vectors, training), position, batch_dims=1)
         state += self._request(history, position, is_time_known)
+        visit = self._visit(position, is_time_known)
+        period = tf.gather(history.visit_period, visit, batch_dims=1)
+        if self._trend is not None:
+            state += self._trend.shift(period)
         vector = self._output(self._dropout(state, training=training))  # [B, K, dim]
         vector = tf.reshape(vector, [-1, self._config.dim])  # [N, dim]
         catalogue = slice(1, self.vocabulary_size + 1)
         logits = tf.matmul(vector, vectors[catalogue], transpose_b=True) + self.item_bias[catalogue]
         if self._repeat is not None:
-            repeats = self._repeat(
-                history, position, self._now(history, position, is_time_known), state
-            )
+            now = tf.gather(history.visit_time, visit, batch_dims=1)
+            repeats = self._repeat(history, position, now, state)
             logits = tf.tensor_scatter_nd_add(logits, repeats.place - [[0, 1]], repeats.score)
+        if self._trend is not None:
+            logits += self._trend(period, state)
         return Query(vector, logits)
 
     def compute_loss(self, inputs: tuple[History, Targets], training: bool = False) -> tf.Tensor:
@@ -189,11 +198,10 @@ class SessionModel(tfrs.Model):
         known = is_time_known[..., tf.newaxis]
         return tf.where(known, self._request_time(*at), self._no_request_time)
 
-    def _now(self, history, position, is_time_known):
-        """The request's time or, unknown, that of the visit before it: unix seconds [B, K]."""
+    def _visit(self, position, is_time_known):
+        """The visit whose time is now: the request's or, unknown, the one before it, [B, K]."""
         known = is_time_known if self._config.request_time else tf.zeros_like(is_time_known)
-        visit = tf.where(known, position, tf.maximum(position - 1, 0))
-        return tf.gather(history.visit_time, visit, batch_dims=1)
+        return tf.where(known, position, tf.maximum(position - 1, 0))
 
 
 def _log_popularity(item_count: np.ndarray) -> np.ndarray:

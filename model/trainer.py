@@ -1,9 +1,10 @@
 """TFX Trainer's entry point: transformed sessions in, SavedModel with four signatures out."""
 
+import functools
 import json
 import logging
-import math
 import os
+from typing import NamedTuple
 
 import tensorflow as tf
 import tensorflow_transform as tft
@@ -13,6 +14,7 @@ from tfx_bsl.public import tfxio
 
 from model import catalogue, features
 from model.batches import Targets, evaluation_batches, training_batches
+from model.catalogue import Catalogue
 from model.config import ModelConfig, TrainConfig
 from model.export import export, requests
 from model.history import History
@@ -26,53 +28,94 @@ COUNTING_BATCH = 256
 WARM_UP_USERS = 4
 
 
+class Start(NamedTuple):
+    """An untrained model and what it is trained on."""
+
+    items: Catalogue
+    model: SessionModel
+    training: tf.data.Dataset
+
+
 def run_fn(fn_args: FnArgs) -> None:
     """Train, stop at the best validation NDCG, and export to `fn_args.serving_model_dir`.
 
+    With `train.refit` the model that is exported is another one, trained on the histories of the
+    `refit` split for as many epochs; no target of the test split is in either.
+
     `fn_args.custom_config` holds `model` and `train` (JSON of their configuration), `item_table`,
-    `max_sessions`, `max_k` and `model_name`.
+    `max_sessions`, `max_k` and `model_name`. `fn_args.train_files` are of the `train` split and,
+    for `train.refit`, of the `refit` split.
     """
     given = fn_args.custom_config
-    model_config = ModelConfig.model_validate_json(given["model"])
-    train_config = TrainConfig.model_validate_json(given["train"])
-    tf.keras.utils.set_random_seed(train_config.seed)
+    config = TrainConfig.model_validate_json(given["train"])
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
-    schema = transform.transformed_metadata.schema
+    read = functools.partial(_read, fn_args, transform.transformed_metadata.schema, config.seed)
+    validation = evaluation_batches(
+        read(fn_args.eval_files, config.batch_size), given["max_sessions"]
+    )
+    start = _start(fn_args, transform, config, features.TRAIN_SPLIT)
+    epochs = fit(start.model, config, start.training, validation, fn_args.model_run_dir)
+    if config.refit:
+        PROGRESS.info("training anew, with the validation sessions, for %d epochs", epochs)
+        start = _start(fn_args, transform, config, features.REFIT_SPLIT)
+        refit_dir = os.path.join(fn_args.model_run_dir, features.REFIT_SPLIT)
+        fit(start.model, config, start.training, None, refit_dir, epochs)
+    servable = Servable(start.model, transform, start.items, given["max_k"])
+    users = next(iter(read(_of_split(fn_args, features.TRAIN_SPLIT), WARM_UP_USERS)))
+    export(servable, requests(users, start.items), fn_args.serving_model_dir, given["model_name"])
 
-    def read(files: list[str], batch_size: int, shuffle: bool = False) -> tf.data.Dataset:
-        return _read(fn_args, files, schema, batch_size, shuffle, train_config.seed)
 
+def _start(
+    fn_args: FnArgs, transform: tft.TFTransformOutput, config: TrainConfig, split: str
+) -> Start:
+    given = fn_args.custom_config
+    tf.keras.utils.set_random_seed(config.seed)
+    files = _of_split(fn_args, split)
+    model_config = ModelConfig.model_validate_json(given["model"])
+    read = functools.partial(_read, fn_args, transform.transformed_metadata.schema, config.seed)
     items = catalogue.build(
         str(transform.vocabulary_file_by_name(features.ITEM_VOCABULARY)),
         load_item_table(given),
-        read(fn_args.train_files, COUNTING_BATCH),
+        read(files, COUNTING_BATCH),
+        model_config.periods,
     )
-    model = SessionModel(model_config, items, given["max_sessions"])
     training = training_batches(
-        read(fn_args.train_files, train_config.batch_size, shuffle=True),
+        read(files, config.batch_size, shuffle=True),
         vocabulary_size=len(items.item_ids),
         max_sessions=given["max_sessions"],
-        targets_per_user=train_config.targets_per_user,
-        unknown_request_time=train_config.unknown_request_time,
-        seed=train_config.seed,
+        targets_per_user=config.targets_per_user,
+        unknown_request_time=config.unknown_request_time,
+        seed=config.seed,
     )
-    validation = evaluation_batches(
-        read(fn_args.eval_files, train_config.batch_size), given["max_sessions"]
-    )
-    fit(model, train_config, training, validation, fn_args.model_run_dir)
-    servable = Servable(model, transform, items, given["max_k"])
-    users = next(iter(read(fn_args.train_files, WARM_UP_USERS)))
-    export(servable, requests(users, items), fn_args.serving_model_dir, given["model_name"])
+    return Start(items, SessionModel(model_config, items, given["max_sessions"]), training)
+
+
+def _of_split(fn_args: FnArgs, split: str) -> list[str]:
+    """The training files of one split; the folder's name is TFX's for it."""
+    return [path for path in fn_args.train_files if f"Split-{split}{os.sep}" in path]
 
 
 def fit(
     model: SessionModel,
     config: TrainConfig,
     training: tf.data.Dataset,
-    validation: tf.data.Dataset,
+    validation: tf.data.Dataset | None,
     run_dir: str,
-) -> None:
-    """Train to the best validation NDCG and write the learning curves to `run_dir`."""
+    epochs: int | None = None,
+) -> int:
+    """Train to the best validation NDCG and write the learning curves to `run_dir`.
+
+    Args:
+      model: not trained yet.
+      config: of the optimisation.
+      training: batches of sessions to predict.
+      validation: batches of one session per user.
+      run_dir: for TensorBoard's files and `history.json`.
+      epochs: stop after as many, on the same schedule of the learning rate.
+
+    Returns:
+      The number of epochs with the best validation NDCG; of all, if there is no validation.
+    """
     steps = int(training.reduce(0, lambda count, _: count + 1))
     schedule = tf.keras.optimizers.schedules.CosineDecay(
         0.0,
@@ -87,22 +130,24 @@ def fit(
     stop = tf.keras.callbacks.EarlyStopping(
         monitor, mode="max", patience=config.patience, restore_best_weights=True
     )
-    has_targets = _has_targets(validation)
-    if not has_targets:
+    if validation is not None and not _has_targets(validation):
         PROGRESS.warning("no user has a validation target: training all %d epochs", config.epochs)
+        validation = None
+    epochs = epochs or config.epochs
     history = model.fit(
         training,
-        validation_data=validation if has_targets else None,
-        epochs=config.epochs,
+        validation_data=validation,
+        epochs=epochs,
         verbose=0,
         callbacks=[
-            *([stop] if has_targets else []),
+            *([stop] if validation else []),
             tf.keras.callbacks.TensorBoard(run_dir),
-            tf.keras.callbacks.LambdaCallback(on_epoch_end=_report_epoch(config.epochs, monitor)),
+            tf.keras.callbacks.LambdaCallback(on_epoch_end=_report_epoch(epochs, monitor)),
         ],
     )
     with tf.io.gfile.GFile(os.path.join(run_dir, HISTORY_FILE), "w") as file:
         json.dump(history.history, file)
+    return stop.best_epoch + 1 if validation else epochs
 
 
 def _has_targets(validation: tf.data.Dataset) -> bool:
@@ -114,25 +159,19 @@ def _has_targets(validation: tf.data.Dataset) -> bool:
 
 def _report_epoch(epochs: int, monitor: str):
     def report(epoch: int, logs: dict) -> None:
-        PROGRESS.info(
-            "epoch %d of at most %d: loss %.4f, validation NDCG@%d %.4f",
-            epoch + 1,
-            epochs,
-            logs["loss"],
-            CUTOFF,
-            logs.get(monitor, math.nan),
-        )
+        score = f", validation NDCG@{CUTOFF} {logs[monitor]:.4f}" if monitor in logs else ""
+        PROGRESS.info("epoch %d of at most %d: loss %.4f%s", epoch + 1, epochs, logs["loss"], score)
 
     return report
 
 
 def _read(
     fn_args: FnArgs,
-    files: list[str],
     schema: schema_pb2.Schema,
-    batch_size: int,
-    shuffle: bool,
     seed: int,
+    files: list[str],
+    batch_size: int,
+    shuffle: bool = False,
 ) -> tf.data.Dataset:
     options = tfxio.TensorFlowDatasetOptions(
         batch_size=batch_size, num_epochs=1, shuffle=shuffle, shuffle_seed=seed

@@ -34,7 +34,9 @@ def create_pipeline(
     examples = example_gen.outputs["examples"]
     schema_gen = tfx.components.ImportSchemaGen(schema_path)
     schema = schema_gen.outputs["schema"]
-    statistics_gen = tfx.components.StatisticsGen(examples=examples, schema=schema)
+    statistics_gen = tfx.components.StatisticsGen(
+        examples=examples, schema=schema, exclude_splits=[features.REFIT_SPLIT]
+    )
     validator = ExampleValidator(statistics=statistics_gen.outputs["statistics"], schema=schema)
     item_table = _item_table(config, item_table_digest)
     transform = tfx.components.Transform(
@@ -42,11 +44,13 @@ def create_pipeline(
         schema=schema,
         preprocessing_fn="model.preprocessing.preprocessing_fn",
         splits_config=tfx.proto.SplitsConfig(
-            analyze=[features.TRAIN_SPLIT], transform=[features.TRAIN_SPLIT, features.EVAL_SPLIT]
+            analyze=[features.REFIT_SPLIT],
+            transform=[features.TRAIN_SPLIT, features.EVAL_SPLIT, features.REFIT_SPLIT],
         ),
         custom_config={
             "item_table": item_table,
             "min_sessions_per_item": config.model.min_sessions_per_item,
+            "periods": config.model.periods,
         },
         disable_statistics=True,
     )
@@ -102,7 +106,7 @@ def _trainer(
         run_fn="model.trainer.run_fn",
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
-        train_args=trainer_pb2.TrainArgs(splits=[features.TRAIN_SPLIT]),
+        train_args=trainer_pb2.TrainArgs(splits=[features.TRAIN_SPLIT, features.REFIT_SPLIT]),
         eval_args=trainer_pb2.EvalArgs(splits=[features.EVAL_SPLIT]),
         custom_config={
             "model": config.model.model_dump_json(),

@@ -60,7 +60,8 @@ def _no_rows(log: LogCounts) -> str | None:
 
 
 def _empty_split(summary: Summary, config: IngestConfig) -> str | None:
-    empty = [name for name in features.SPLITS if not summary.users.splits[name]["examples"]]
+    needed = (features.TRAIN_SPLIT, features.EVAL_SPLIT, features.TEST_SPLIT)
+    empty = [name for name in needed if not summary.users.splits[name]["examples"]]
     split, log = config.split, summary.log
     if not empty or log.earliest is None or log.latest is None:
         return None

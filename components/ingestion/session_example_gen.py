@@ -34,7 +34,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """Write `Split-train`, `Split-eval`, `Split-test`, `dead_letters` and `ingestion.json`.
+        """Write a folder for each split, `dead_letters` and `ingestion.json`.
 
         Raises:
           DataError: the log is missing or malformed, has too many rows that cannot be used, or

@@ -18,7 +18,7 @@ class Split:
     Attributes:
       users: [users of the split] indices of users, ascending.
       is_history: bool [rows]: rows of their histories.
-      target: [users of the split] each user's target session; None in train.
+      target: [users of the split] each user's target session; None in train and refit.
       is_target: bool [rows]: rows of the targets.
     """
 
@@ -54,6 +54,7 @@ def global_time(sessions: Sessions, eval_cut: int, test_cut: int) -> dict[str, S
         features.TEST_SPLIT: _with_targets(
             sessions, _first_engaged(sessions, everything, test_cut), before_test, everything
         ),
+        features.REFIT_SPLIT: _train(sessions, before_test),
     }
 
 
@@ -61,7 +62,8 @@ def last_session(sessions: Sessions, min_sessions: int) -> dict[str, Split]:
     """Each user's last session with an engagement is test, the second-last eval.
 
     Histories are the sessions before the target's, less any of their rows from after it started,
-    which interleaving session ids can bring. The train split is eval's without targets.
+    which interleaving session ids can bring. The train split is eval's without targets, the refit
+    split test's.
     """
     everything = np.ones(len(sessions.session), bool)
     engaged = np.flatnonzero(_has_engagement(sessions, everything))
@@ -76,11 +78,12 @@ def last_session(sessions: Sessions, min_sessions: int) -> dict[str, Split]:
         before &= sessions.timestamp <= sessions.start[of_row]
         return _with_targets(sessions, target, before, everything)
 
-    evaluation = split(engaged[last - 1])
+    evaluation, test = split(engaged[last - 1]), split(engaged[last])
     return {
         features.TRAIN_SPLIT: _train(sessions, evaluation.is_history),
         features.EVAL_SPLIT: evaluation,
-        features.TEST_SPLIT: split(engaged[last]),
+        features.TEST_SPLIT: test,
+        features.REFIT_SPLIT: _train(sessions, test.is_history),
     }
 
 

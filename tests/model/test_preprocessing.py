@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx_bsl.public import tfxio
 from tiny_log import DAY, EVAL, HOUR, MONDAY, TRAIN, VOCABULARY
-from tiny_transform import example, transform
+from tiny_transform import PERIODS, example, transform
 
 from model import catalogue, features, preprocessing
 from model.item_table import EMPTY, read_item_table
@@ -18,7 +18,7 @@ def read(folder, split: str) -> dict:
     """All users of a split in one batch, in the order of the log."""
     schema = tft.TFTransformOutput(str(folder / "graph")).transformed_metadata.schema
     source = tfxio.TFExampleRecord(
-        [str(folder / f"{split}-*")], schema=schema, telemetry_descriptors=["t"]
+        [str(folder / f"Split-{split}" / "*")], schema=schema, telemetry_descriptors=["t"]
     )
     options = tfxio.TensorFlowDatasetOptions(batch_size=100, num_epochs=1, shuffle=False)
     return next(iter(source.TensorFlowDataset(options)))
@@ -98,16 +98,20 @@ def test_a_request_is_as_one_at_serving(transformed):
     found = layer.transform_features_layer()(tf.io.parse_example(requests, spec))
     assert found[preprocessing.REQUEST_KNOWN].numpy().tolist() == [1, 0, 0]
     assert found[preprocessing.VISIT_HOUR].to_list() == [[5, 6], [5, 5], [0]]
-    assert found[preprocessing.VISIT_WEEKDAY].to_list() == [[0, 1], [0, 0], [3]]
+    # With neither events nor a time, the request is made at the latest session of the log.
+    assert found[preprocessing.VISIT_WEEKDAY].to_list() == [[0, 1], [0, 0], [2]]
     assert found[features.ITEM_INDEX].to_list() == [[[A]], [[A]], []]
 
 
 def test_catalogue_counts_engaged_sessions(transformed, item_table, train):
     table = read_item_table(item_table["path"], "item_id", ("brand",))
     data = tf.data.Dataset.from_tensors(train).repeat(2)  # Two batches.
-    built = catalogue.build(vocabulary_path(transformed), table, data)
+    built = catalogue.build(vocabulary_path(transformed), table, data, PERIODS)
     assert built.item_ids == tuple(VOCABULARY)
     assert built.count.tolist() == [0, 2 * 8, 2 * 4, 2 * 3, 2 * 1]
+    # Days are whole in a period: five first sessions hold a four times, b, c and d once.
+    by_period = [row for row in built.period_count.tolist() if any(row)]
+    assert by_period[0] == [0, 2 * 4, 2 * 1, 2 * 1, 2 * 1]
     assert built.row.tolist() == [0, 1, 2, 3, 0]
 
 

@@ -83,6 +83,17 @@ def test_each_part_can_be_left_out(tmp_path, option):
 
 
 @pytest.mark.slow
+def test_what_is_served_is_trained_on_the_validation_sessions_for_the_best_number_of_epochs(
+    transformed, item_table, tmp_path
+):
+    run_fn(arguments(transformed, tmp_path / "run", 2, item_table, epochs=3))
+    chosen = curves(tmp_path / "run")["val_ndcg@20"]
+    refit = curves(tmp_path / "run" / "refit")
+    assert len(refit["loss"]) == 1 + int(np.argmax(chosen))
+    assert set(refit) == {"loss"}
+
+
+@pytest.mark.slow
 def test_a_seed_gives_the_same_model_again(transformed, item_table, tmp_path):
     first, again, other = (
         arguments(transformed, tmp_path / name, 2, item_table, seed=seed)

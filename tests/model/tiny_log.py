@@ -39,6 +39,7 @@ def splits() -> dict[str, list[bytes]]:
     return {
         "train": [example(user) for user in TRAIN],
         "eval": [example(*user) for user in EVAL],
+        "refit": [example(user) for user in TRAIN],
     }
 
 

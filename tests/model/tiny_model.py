@@ -12,6 +12,8 @@ from model.item_table import EMPTY, ItemTable
 from model.session_model import SessionModel
 
 DAY = 86_400
+# A day is a period; all that is later is the last.
+PERIODS = 8
 # A session is a list of (vocabulary index, engaged); a user a list of (day, session).
 Session = list[tuple[int, int]]
 User = list[tuple[float, Session]]
@@ -37,6 +39,7 @@ def transformed(users: list[User], targets: list[Session] | None = None) -> dict
         preprocessing.VISIT_GAP: rows(gaps, tf.float32),
         preprocessing.VISIT_HOUR: rows([[int(day * 24) % 24 for day in v] for v in days]),
         preprocessing.VISIT_WEEKDAY: rows([[int(day) % 7 for day in v] for v in days]),
+        preprocessing.VISIT_PERIOD: rows([[min(int(day), PERIODS) for day in v] for v in days]),
         preprocessing.REQUEST_KNOWN: tf.ones([len(users)], tf.int64),
         preprocessing.TARGET_INDEX: rows([[i for i, _ in target] for target in targets]),
         features.TARGET_ENGAGED: rows([[e for _, e in target] for target in targets]),
@@ -51,13 +54,15 @@ def catalogue(count: list[int], table: ItemTable = EMPTY) -> Catalogue:
     """`count` is of vocabulary indices 1..V; all stand in row 0 of the table; many rare items."""
     ids = tuple(f"item-{index}" for index in range(1, len(count) + 1))
     row = np.zeros(len(count) + 2, np.int64)
-    return Catalogue(ids, np.array([0, *count, 100_000]), row, table)
+    period_count = np.zeros([PERIODS + 1, len(count) + 2], np.int64)
+    period_count[0] = [0, *count, 100_000]
+    return Catalogue(ids, period_count, row, table)
 
 
 def small_model(count: list[int], max_sessions: int = 100, seed: int = 0, **options):
     """An untrained model; zero-initialised weights are made random so that everything counts."""
     tf.keras.utils.set_random_seed(seed)
-    config = ModelConfig(dim=8, layers=1, heads=2, dropout=0.0, **options)
+    config = ModelConfig(periods=PERIODS, dim=8, layers=1, heads=2, dropout=0.0, **options)
     model = SessionModel(config, catalogue(count), max_sessions)
     logits(model, history([[(0, [(1, 1)])]]))
     return model

@@ -21,6 +21,7 @@ from model.config import ModelConfig, TrainConfig
 from model.preprocessing import preprocessing_fn
 
 MIN_SESSIONS = 2
+PERIODS = 4
 
 
 def example(sessions=(), request=None, target=None, user="user") -> bytes:
@@ -56,12 +57,13 @@ def example(sessions=(), request=None, target=None, user="user") -> bytes:
 
 
 def transform(folder: Path, item_table: dict | None = None, **splits: list[bytes]) -> Path:
-    """Analyse `train`, transform every split, and write both under `folder`."""
+    """Analyse `refit`, transform every split, and write both under `folder`."""
     schema = text_format.Parse(SCHEMA.read_text(), schema_pb2.Schema())
     source = tfxio.TFExampleBeamRecord("tests", schema=schema)
     tensors = source.TensorAdapterConfig()
     config = {
         "min_sessions_per_item": MIN_SESSIONS,
+        "periods": PERIODS,
         "item_table": json.dumps(item_table) if item_table else "",
     }
     graph = str(folder / "graph")
@@ -71,7 +73,7 @@ def transform(folder: Path, item_table: dict | None = None, **splits: list[bytes
     )
     with tft_beam.Context(str(folder / "temp")):
         with beam.Pipeline(runner="FnApiRunner") as pipeline:
-            data = pipeline | beam.Create(splits["train"]) | source.BeamSource()
+            data = pipeline | beam.Create(splits["refit"]) | source.BeamSource()
             analyze = tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, config))
             _ = (data, tensors) | analyze | tft_beam.WriteTransformFn(graph)
         encoder = RecordBatchToExamplesEncoder(
@@ -85,7 +87,7 @@ def transform(folder: Path, item_table: dict | None = None, **splits: list[bytes
                 made, _ = ((data, tensors), function) | apply
                 examples = made | beam.FlatMap(lambda pair: encoder.encode(pair[0]))
                 _ = examples | beam.io.WriteToTFRecord(
-                    str(folder / name), file_name_suffix=".gz", num_shards=1
+                    str(folder / f"Split-{name}" / "data"), file_name_suffix=".gz", num_shards=1
                 )
     return folder
 
@@ -96,7 +98,13 @@ def arguments(transformed: Path, output: Path, max_k: int, item_table: dict | No
     graph = str(transformed / "graph")
     schema = tft.TFTransformOutput(graph).transformed_metadata.schema
     model = ModelConfig(
-        min_sessions_per_item=MIN_SESSIONS, dim=8, feature_dim=2, layers=1, heads=2, dropout=0.1
+        min_sessions_per_item=MIN_SESSIONS,
+        periods=PERIODS,
+        dim=8,
+        feature_dim=2,
+        layers=1,
+        heads=2,
+        dropout=0.1,
     )
     settings = {"epochs": 2, "batch_size": 4, "targets_per_user": 2, "learning_rate": 0.01}
     return SimpleNamespace(
@@ -109,8 +117,8 @@ def arguments(transformed: Path, output: Path, max_k: int, item_table: dict | No
             "model_name": "tiny",
         },
         transform_graph_path=graph,
-        train_files=[str(transformed / "train-*")],
-        eval_files=[str(transformed / "eval-*")],
+        train_files=[str(transformed / f"Split-{split}" / "*") for split in ("train", "refit")],
+        eval_files=[str(transformed / "Split-eval" / "*")],
         model_run_dir=str(output),
         serving_model_dir=str(output / "Format-Serving"),
         data_accessor=SimpleNamespace(tf_dataset_factory=_factory, schema=schema),

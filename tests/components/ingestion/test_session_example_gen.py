@@ -64,6 +64,7 @@ def test_writes_what_tfx_reads(log, tmp_path):
     assert examples.get_int_custom_property("test_empty_histories") == 1
     assert sorted(path.name for path in (tmp_path / "examples").iterdir()) == [
         "Split-eval",
+        "Split-refit",
         "Split-test",
         "Split-train",
         "dead_letters",

@@ -38,11 +38,15 @@ def test_last_session_holds_out_the_last_two_engaged_sessions():
             "target_engaged": [1],
         }
     }
+    later = {
+        "item_id": [["a"], ["b", "x"], ["y"], ["c"]],
+        "engaged": [[1], [1, 0], [0], [1]],
+        "timestamp": [[0], [100, 150], [300], [500]],
+    }
+    assert split["refit"] == {"u": later}
     assert split["test"] == {
         "u": {
-            "item_id": [["a"], ["b", "x"], ["y"], ["c"]],
-            "engaged": [[1], [1, 0], [0], [1]],
-            "timestamp": [[0], [100, 150], [300], [500]],
+            **later,
             "request_timestamp": [700],
             "target_item_id": ["d", "z"],
             "target_engaged": [1, 0],
@@ -140,15 +144,17 @@ def test_global_time_lets_nothing_of_the_future_into_a_split(rows, eval_seconds,
         ("train", eval_cut, eval_cut),
         ("eval", eval_cut, test_cut),
         ("test", test_cut, latest + 1),
+        ("refit", test_cut, test_cut),
     ):
         past = records(table([row for row in rows if row[2] < end]), limits, config, latest)
         assert split[name] == past[name]
         for record in split[name].values():
             assert all(time < history_end for time in times_of(record))
-            if name != "train":
+            if name in ("eval", "test"):
                 assert history_end <= record["request_timestamp"][0] < end
                 assert 1 in record["target_engaged"]
     assert set(split["train"]) == {row[0] for row in rows if row[2] < eval_cut}
+    assert set(split["refit"]) == {row[0] for row in rows if row[2] < test_cut}
 
 
 @given(LOGS)
@@ -159,6 +165,9 @@ def test_last_session_lets_nothing_of_the_future_into_a_history(rows):
     for user, test in split["test"].items():
         evaluation, train = split["eval"][user], split["train"][user]
         assert train == {key: evaluation[key] for key in train}
+        refit = split["refit"][user]
+        assert refit == {key: test[key] for key in refit}
+        assert not {"target_item_id", "target_engaged"} & set(refit)
         assert evaluation["request_timestamp"] <= test["request_timestamp"]
         for record in (evaluation, test):
             request = record["request_timestamp"][0]

@@ -1,0 +1,64 @@
+"""What is popular at the time of the request, and not over the whole log.
+
+Items come and go: counts of the latest days beat counts of all time (Ji et al., "A Re-visit of the
+Popularity Baseline in Recommender Systems", SIGIR 2020), and an item's bias drifts (Koren,
+"Collaborative Filtering with Temporal Dynamics", KDD 2009). Time is cut into periods that hold
+equally many training sessions. The score of an item is a learned mix of its decayed counts in the
+periods before the request's, so that no session sees itself or its future; and the query gets a
+vector for the period, which is Koren's per-period bias of every item, of low rank.
+"""
+
+import numpy as np
+import tensorflow as tf
+
+# Weight of a period by its distance: from the latest period alone to nearly a plain count.
+DECAYS = (0.0, 0.5, 0.8, 0.95)
+FLOOR = 0.1
+
+
+class Trend(tf.keras.layers.Layer):
+    """Scores the catalogue, and shifts the query, by the period of the request.
+
+    A request after the training data is answered as of their end.
+    """
+
+    def __init__(self, period_count: np.ndarray, dim: int):
+        """Build the tables.
+
+        Args:
+          period_count: engaged training sessions of each period and item, [periods + 1, V].
+          dim: width of the query.
+        """
+        super().__init__(name="trend")
+        self._last = int(np.flatnonzero(period_count.any(axis=1)).max(initial=0))
+        counts = [decayed_counts(period_count[: self._last + 1], decay) for decay in DECAYS]
+        shares = [count / np.maximum(count.mean(1, keepdims=True), 1e-6) for count in counts]
+        self._log_share = tf.constant(np.log(np.stack(shares) + FLOOR), tf.float32)
+        self._mix = self.add_weight(name="mix", shape=[len(DECAYS)], initializer="zeros")
+        self._gate = tf.keras.layers.Dense(1, kernel_initializer="zeros")
+        self._period = self.add_weight(
+            name="period_embedding", shape=[self._last + 1, dim], initializer="zeros"
+        )
+
+    def shift(self, period: tf.Tensor) -> tf.Tensor:
+        """What the period adds to the query: [B, K] -> [B, K, dim]."""
+        return tf.gather(self._period, tf.minimum(period, self._last))
+
+    def call(self, period: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
+        """Scores of vocabulary indices 1..V, [B * K, V].
+
+        Args:
+          period: of the request, int64 [B, K].
+          state: the user's state at the request, [B, K, dim]; it says how much the trend counts.
+        """
+        mixed = tf.tensordot(self._mix, self._log_share, 1)  # [periods, V]
+        row = tf.reshape(tf.minimum(period, self._last + 1), [-1])
+        return tf.gather(mixed, row) * tf.exp(tf.reshape(self._gate(state), [-1, 1]))
+
+
+def decayed_counts(period_count: np.ndarray, decay: float) -> np.ndarray:
+    """Sums over the periods before each, the latest with weight 1: [P, V] -> [P + 1, V]."""
+    total = np.zeros([len(period_count) + 1, period_count.shape[1]])
+    for period, count in enumerate(period_count):
+        total[period + 1] = decay * total[period] + count
+    return total
