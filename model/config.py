@@ -34,6 +34,15 @@ class ModelConfig(_Section):
     dropout: Share = 0.2
     repeat: bool = Field(True, description="add the repeat-aware term to the similarity score")
     request_time: bool = Field(True, description="let the time of the request change the scores")
+    retrieval_loss: Literal["full", "sampled"] = Field(
+        "full", description="softmax over the catalogue, or over a sample where that is large"
+    )
+    sampled_negatives: Positive = Field(
+        1024, description="items drawn for each step, beside the batch's own; sampled only"
+    )
+    sampling: Literal["log-uniform", "uniform"] = Field(
+        "log-uniform", description="popular items more often, or all alike; sampled only"
+    )
     rank_loss: Literal["softmax", "listmle", "approx_ndcg"] = Field(
         "softmax", description="listwise loss over the items that a session showed"
     )

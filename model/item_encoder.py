@@ -46,14 +46,16 @@ class ItemEncoder(tf.keras.layers.Layer):
         """Vectors [N, dim] of items given by vocabulary index [N] and item-table row [N]."""
         return tf.gather(self._id_embedding, index) + self._from_features(row)
 
-    def lookup(self, vectors: tf.Tensor, index: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
+    def lookup(self, vectors: tf.Tensor | None, index: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
         """The same as `call`, reading items of the vocabulary from their computed `vectors`.
 
         Args:
-          vectors: [V + 2, dim], `call` on every vocabulary index.
+          vectors: [V + 2, dim], `call` on every vocabulary index; None computes all anew.
           index: [N].
           row: [N].
         """
+        if vectors is None:
+            return self(index, row)
         found = tf.gather(vectors, index)
         if not self._features:
             return found

@@ -7,13 +7,14 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from model.batches import Targets
+from model.candidates import CandidateSampler, add_repeats, whole_catalogue
 from model.catalogue import Catalogue
 from model.config import ModelConfig
 from model.history import History
 from model.item_encoder import ItemEncoder
 from model.losses import PADDING, retrieval_loss
 from model.rank_losses import RANK_LOSSES
-from model.repeat import RepeatScorer
+from model.repeat import Repeats, RepeatScorer
 from model.sequence_encoders import SEQUENCE_ENCODERS
 from model.session_encoders import SESSION_ENCODERS
 from model.time_encoder import VisitTimeEncoder
@@ -69,6 +70,9 @@ class SessionModel(tfrs.Model):
         self._output = tf.keras.layers.Dense(config.dim, name="query")
         self._dropout = tf.keras.layers.Dropout(config.dropout)
         self._repeat = RepeatScorer(catalogue.count) if config.repeat else None
+        self._sampler = None
+        if config.retrieval_loss == "sampled":
+            self._sampler = CandidateSampler(config, catalogue.count)
         self._rank_task = tfrs.tasks.Ranking(
             loss=RANK_LOSSES[config.rank_loss](reduction=tf.keras.losses.Reduction.SUM)
         )
@@ -80,8 +84,13 @@ class SessionModel(tfrs.Model):
         """Vectors of all vocabulary indices, [V + 2, dim]; V + 1 is an item without features."""
         return self.items(tf.range(self.vocabulary_size + 2, dtype=tf.int64), self._row)
 
-    def states(self, history: History, vectors: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """State after each number of sessions, [B, S + 1, dim]; step t has seen t sessions."""
+    def states(
+        self, history: History, vectors: tf.Tensor | None, training: bool = False
+    ) -> tf.Tensor:
+        """State after each number of sessions, [B, S + 1, dim]; step t has seen t sessions.
+
+        Without `item_vectors()`, only those of the history are computed.
+        """
         events = self.items.lookup(vectors, history.index, history.row)
         sessions = self._session_encoder(
             events, history.is_engaged, history.session, tf.size(history.user), training=training
@@ -115,42 +124,60 @@ class SessionModel(tfrs.Model):
         Returns:
           N = B * K rows, user by user.
         """
+        vector, repeats = self._read(history, vectors, position, is_time_known, training)
+        index = tf.range(1, self.vocabulary_size + 1, dtype=tf.int64)
+        return Query(vector, self._scores(vector, repeats, index, vectors[1:-1]))
+
+    def _read(self, history, vectors, position, is_time_known, training):
+        """The query vectors, [N, dim], and the scores of users' own items or None."""
         state = tf.gather(self.states(history, vectors, training), position, batch_dims=1)
         state += self._request(history, position, is_time_known)
         vector = self._output(self._dropout(state, training=training))  # [B, K, dim]
         vector = tf.reshape(vector, [-1, self._config.dim])  # [N, dim]
-        catalogue = slice(1, self.vocabulary_size + 1)
-        logits = tf.matmul(vector, vectors[catalogue], transpose_b=True) + self.item_bias[catalogue]
-        if self._repeat is not None:
-            repeats = self._repeat(
-                history, position, self._now(history, position, is_time_known), state
-            )
-            logits = tf.tensor_scatter_nd_add(logits, repeats.place - [[0, 1]], repeats.score)
-        return Query(vector, logits)
+        if self._repeat is None:
+            return vector, None
+        now = self._now(history, position, is_time_known)
+        return vector, self._repeat(history, position, now, state)
+
+    def _scores(
+        self, vector: tf.Tensor, repeats: Repeats | None, index: tf.Tensor, items: tf.Tensor
+    ) -> tf.Tensor:
+        """Scores [N, C] of the items of vocabulary indices [C], ascending, and vectors [C, dim]."""
+        logits = tf.matmul(vector, items, transpose_b=True) + tf.gather(self.item_bias, index)
+        return logits if repeats is None else add_repeats(logits, repeats, index)
 
     def compute_loss(self, inputs: tuple[History, Targets], training: bool = False) -> tf.Tensor:
         """Retrieval loss plus `rank_weight` times rank loss, mean over target sessions."""
         history, targets = inputs
-        query = self.query(
-            history, self.item_vectors(), targets.position, targets.is_time_known, training
-        )
         width = tf.shape(targets.index)[2]
         index = tf.reshape(targets.index, [-1, width])  # [N, T]
         label = tf.reshape(targets.label, [-1, width])
         in_catalogue = tf.logical_and(index >= 1, index <= self.vocabulary_size)
-        column = tf.where(in_catalogue, index - 1, 0)
         is_positive = tf.logical_and(in_catalogue, tf.equal(label, 1))
-        loss = tf.reduce_sum(retrieval_loss(query.logits, column, is_positive))
+        logits, candidates = self._score_targets(history, targets, index, is_positive, training)
+        weighted = logits + candidates.log_weight
+        loss = tf.reduce_sum(retrieval_loss(weighted, candidates.column, is_positive))
         if self._config.rank_weight:
-            listed = tf.gather(query.logits, column, batch_dims=1)
+            listed = tf.gather(logits, candidates.column, batch_dims=1)
             listed_label = tf.where(in_catalogue, label, PADDING)
             loss += self._config.rank_weight * self._rank_task(listed_label, listed)
         count = tf.reduce_sum(tf.cast(tf.reduce_any(is_positive, axis=1), tf.float32))
         loss /= tf.maximum(count, 1.0)
         self._loss.update_state(loss, count)
         if not training:
-            self._update_metrics(query.logits, index, tf.equal(label, 1))
+            self._update_metrics(logits, index, tf.equal(label, 1))
         return loss
+
+    def _score_targets(self, history, targets, index, is_positive, training):
+        """Scores [N, C] and the candidates they are of: in training, perhaps a sample."""
+        at = targets.position, targets.is_time_known
+        if training and self._sampler is not None:
+            candidates = self._sampler(index, is_positive)
+            vector, repeats = self._read(history, None, *at, training)
+            items = self.items(candidates.index, tf.gather(self._row, candidates.index))
+            return self._scores(vector, repeats, candidates.index, items), candidates
+        query = self.query(history, self.item_vectors(), *at, training)
+        return query.logits, whole_catalogue(index, self.vocabulary_size)
 
     def train_step(self, inputs: tuple[History, Targets]) -> dict:
         """One step of the optimizer; reports the mean loss of the epoch so far."""
