@@ -20,6 +20,10 @@ class ModelConfig(_Section):
     )
     dim: Positive = Field(64, description="width of item and user vectors")
     feature_dim: Positive = Field(16, description="embedding width of each item feature")
+    shared_embedding: bool = Field(
+        True,
+        description="score items by the vectors they are read with; false: by ones of their own",
+    )
     session_encoder: Literal["mean", "max", "attention", "transformer"] = Field(
         "mean", description="ISE: the items of a session to one vector"
     )

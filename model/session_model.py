@@ -50,13 +50,12 @@ class SessionModel(tfrs.Model):
         self.vocabulary_size = len(catalogue.item_ids)
         self._config = config
         self._row = tf.constant(catalogue.row)
-        self.items = ItemEncoder(
-            self.vocabulary_size,
-            config.dim,
-            catalogue.table.codes,
-            catalogue.table.cardinalities,
-            config.feature_dim,
-        )
+        self.items = ItemEncoder(config, self.vocabulary_size, catalogue.table)
+        self.scored_items = self.items
+        if not config.shared_embedding:
+            self.scored_items = ItemEncoder(
+                config, self.vocabulary_size, catalogue.table, name="scored_item_encoder"
+            )
         self.item_bias = tf.Variable(_log_popularity(catalogue.count), name="item_bias")
         self._session_encoder = SESSION_ENCODERS[config.session_encoder](config)
         self._session_time = VisitTimeEncoder(config.dim, name="session_time")
@@ -80,18 +79,25 @@ class SessionModel(tfrs.Model):
         self._ndcg = tf.keras.metrics.Mean(name=f"ndcg@{CUTOFF}")
         self._recall = tf.keras.metrics.Mean(name=f"recall@{CUTOFF}")
 
-    def item_vectors(self) -> tf.Tensor:
-        """Vectors of all vocabulary indices, [V + 2, dim]; V + 1 is an item without features."""
-        return self.items(tf.range(self.vocabulary_size + 2, dtype=tf.int64), self._row)
+    def item_vectors(self) -> list[tf.Tensor]:
+        """Vectors of all vocabulary indices, [V + 2, dim]; V + 1 is an item without features.
+
+        The first are what histories are read with, the last what is scored: the same if shared.
+        """
+        every = tf.range(self.vocabulary_size + 2, dtype=tf.int64)
+        encoders = (
+            [self.items] if self.items is self.scored_items else [self.items, self.scored_items]
+        )
+        return [encoder(every, self._row) for encoder in encoders]
 
     def states(
-        self, history: History, vectors: tf.Tensor | None, training: bool = False
+        self, history: History, vectors: list[tf.Tensor] | None, training: bool = False
     ) -> tf.Tensor:
         """State after each number of sessions, [B, S + 1, dim]; step t has seen t sessions.
 
         Without `item_vectors()`, only those of the history are computed.
         """
-        events = self.items.lookup(vectors, history.index, history.row)
+        events = self.items.lookup(vectors and vectors[0], history.index, history.row)
         sessions = self._session_encoder(
             events, history.is_engaged, history.session, tf.size(history.user), training=training
         )
@@ -107,7 +113,7 @@ class SessionModel(tfrs.Model):
     def query(
         self,
         history: History,
-        vectors: tf.Tensor,
+        vectors: list[tf.Tensor],
         position: tf.Tensor,
         is_time_known: tf.Tensor,
         training: bool = False,
@@ -126,7 +132,7 @@ class SessionModel(tfrs.Model):
         """
         vector, repeats = self._read(history, vectors, position, is_time_known, training)
         index = tf.range(1, self.vocabulary_size + 1, dtype=tf.int64)
-        return Query(vector, self._scores(vector, repeats, index, vectors[1:-1]))
+        return Query(vector, self._scores(vector, repeats, index, vectors[-1][1:-1]))
 
     def _read(self, history, vectors, position, is_time_known, training):
         """The query vectors, [N, dim], and the scores of users' own items or None."""
@@ -174,7 +180,7 @@ class SessionModel(tfrs.Model):
         if training and self._sampler is not None:
             candidates = self._sampler(index, is_positive)
             vector, repeats = self._read(history, None, *at, training)
-            items = self.items(candidates.index, tf.gather(self._row, candidates.index))
+            items = self.scored_items(candidates.index, tf.gather(self._row, candidates.index))
             return self._scores(vector, repeats, candidates.index, items), candidates
         query = self.query(history, self.item_vectors(), *at, training)
         return query.logits, whole_catalogue(index, self.vocabulary_size)

@@ -133,10 +133,10 @@ def random_model(**options):
     return model
 
 
-@pytest.mark.parametrize("repeat", [True, False])
-def test_a_model_scores_candidates_as_it_scores_the_catalogue(batch, repeat):
+@pytest.mark.parametrize("options", [{}, {"repeat": False}, {"shared_embedding": False}])
+def test_a_model_scores_candidates_as_it_scores_the_catalogue(batch, options):
     """With all items sampled, and each expected as often as it is drawn."""
-    model = random_model(retrieval_loss="sampled", repeat=repeat)
+    model = random_model(retrieval_loss="sampled", **options)
 
     def everything(index, is_positive):
         return whole_catalogue(index, V)
