@@ -85,9 +85,7 @@ class SessionModel(tfrs.Model):
         The first are what histories are read with, the last what is scored: the same if shared.
         """
         every = tf.range(self.vocabulary_size + 2, dtype=tf.int64)
-        encoders = (
-            [self.items] if self.items is self.scored_items else [self.items, self.scored_items]
-        )
+        encoders = dict.fromkeys((self.items, self.scored_items))
         return [encoder(every, self._row) for encoder in encoders]
 
     def states(
