@@ -46,7 +46,12 @@ class ItemTable(_Section):
 
     path: str
     item_id: str = "item_id"
-    features: tuple[str, ...] = Field((), description="categorical columns")
+    features: tuple[str, ...] = Field(
+        (), description="feature columns: of numbers numeric, of anything else categorical"
+    )
+    categorical: tuple[str, ...] = Field(
+        (), description="further feature columns whose numbers are codes and not quantities"
+    )
     title: str | None = Field(None, description="a column for people to read")
 
 

@@ -20,6 +20,10 @@ class ModelConfig(_Section):
     )
     dim: Positive = Field(64, description="width of item and user vectors")
     feature_dim: Positive = Field(16, description="embedding width of each item feature")
+    shared_embedding: bool = Field(
+        True,
+        description="score items by the vectors they are read with; false: by ones of their own",
+    )
     session_encoder: Literal["mean", "max", "attention", "transformer"] = Field(
         "mean", description="ISE: the items of a session to one vector"
     )
@@ -38,6 +42,15 @@ class ModelConfig(_Section):
         64, description="of the trend; each has as many training sessions as the others"
     )
     request_time: bool = Field(True, description="let the time of the request change the scores")
+    retrieval_loss: Literal["full", "sampled"] = Field(
+        "full", description="softmax over the catalogue, or over a sample where that is large"
+    )
+    sampled_negatives: Positive = Field(
+        1024, description="items drawn for each step, beside the batch's own; sampled only"
+    )
+    sampling: Literal["log-uniform", "uniform"] = Field(
+        "log-uniform", description="popular items more often, or all alike; sampled only"
+    )
     rank_loss: Literal["softmax", "listmle", "approx_ndcg"] = Field(
         "softmax", description="listwise loss over the items that a session showed"
     )

@@ -1,7 +1,8 @@
-"""Item features: from the item table's file to the integer codes that the model embeds."""
+"""Item features: from the item table's file to the codes and numbers that the model reads."""
 
 import dataclasses
 import hashlib
+from collections.abc import Collection
 
 import numpy as np
 import pyarrow as pa
@@ -19,13 +20,16 @@ class ItemTable:
 
     Attributes:
       item_ids: string, [M].
-      codes: int32, [M + 1, features]; 0 is a missing value.
-      cardinalities: per feature, the number of codes (missing included).
+      codes: categorical features, int32, [M + 1, categorical]; 0 is a missing value.
+      cardinalities: per categorical feature, the number of codes (missing included).
+      numbers: numeric features, standardised over the file, float32, [M + 1, numeric]; NaN is a
+        missing value.
     """
 
     item_ids: tuple[str, ...]
     codes: np.ndarray
     cardinalities: tuple[int, ...]
+    numbers: np.ndarray
 
     def lookup(self) -> tf.lookup.StaticHashTable:
         """Item id -> row, in the graph: string [...] -> int64 [...]."""
@@ -37,7 +41,7 @@ class ItemTable:
         )
 
 
-EMPTY = ItemTable((), np.zeros((1, 0), np.int32), ())
+EMPTY = ItemTable((), np.zeros((1, 0), np.int32), (), np.zeros((1, 0), np.float32))
 
 
 def digest(path: str) -> str:
@@ -46,38 +50,51 @@ def digest(path: str) -> str:
 
 
 def read_item_table(
-    path: str, item_id: str, features: tuple[str, ...], expected_digest: str = ""
+    path: str,
+    item_id: str,
+    features: tuple[str, ...],
+    expected_digest: str = "",
+    categorical: tuple[str, ...] = (),
 ) -> ItemTable:
     """Read a Parquet or CSV file.
 
     Args:
       path: local or remote, whatever TensorFlow's file system reads.
       item_id: the column of item ids; must be unique.
-      features: categorical columns.
+      features: columns by whose type a feature is numeric (numbers) or categorical (any other); a
+        CSV column is of numbers if all its values are.
       expected_digest: if given, `digest(path)` must equal it.
+      categorical: further columns that are categorical whatever their type.
 
     Raises:
-      ValueError: a column is missing, an id is missing or repeats, or the file changed since the
-        run began.
+      ValueError: a column is missing or cannot be a feature, an id is missing or repeats, or the
+        file changed since the run began.
     """
-    table = _read_table(path, expected_digest)
-    missing = [name for name in (item_id, *features) if name not in table.column_names]
+    typed = set(features) - {item_id, *categorical}
+    table = _read_table(path, expected_digest, typed)
+    missing = [n for n in (item_id, *features, *categorical) if n not in table.column_names]
     if missing:
         raise ValueError(
             f"The item table {path} has no column {missing[0]!r}; it has {table.column_names}. "
-            "Set [data.item_table] item_id and features."
+            "Set [data.item_table] item_id, features and categorical."
         )
     ids = _ids(table[item_id])
     if ids.null_count or pc.any(pc.equal(ids, "")).as_py():
         raise ValueError(f"The item table {path} has a row without {item_id!r}; remove it.")
     if pc.count_distinct(ids, mode="all").as_py() != len(ids):
         raise ValueError(f"The item table {path} must have one row an item; {item_id!r} repeats.")
-    columns = [_encode(table[name]) for name in features]
-    codes = np.zeros((len(ids) + 1, len(features)), np.int32)
-    for position, column in enumerate(columns):
-        codes[1:, position] = column
-    sizes = tuple(int(codes[:, position].max()) + 1 for position in range(len(features)))
-    return ItemTable(tuple(ids.to_pylist()), codes, sizes)
+    numeric = [n for n in features if n in typed and _is_number(table[n].type)]
+    coded = [n for n in dict.fromkeys((*features, *categorical)) if n not in numeric]
+    # Row 0 is an item outside the table, of which every feature is missing.
+    codes = np.zeros((len(ids) + 1, len(coded)), np.int32)
+    for position, name in enumerate(coded):
+        codes[1:, position] = _encode(table[name], f"column {name!r} of the item table {path}")
+    numbers = np.full((len(ids) + 1, len(numeric)), np.nan, np.float32)
+    for position, name in enumerate(numeric):
+        numbers[1:, position] = _standardise(table[name])
+    return ItemTable(
+        tuple(ids.to_pylist()), codes, tuple(int(n) + 1 for n in codes.max(0)), numbers
+    )
 
 
 def read_titles(path: str, item_id: str, title: str) -> dict[str, str]:
@@ -94,22 +111,42 @@ def _ids(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.replace_substring_regex(column.cast(pa.string()), r"^(-?\d+)\.0$", r"\1")
 
 
-def _encode(column: pa.ChunkedArray) -> np.ndarray:
+def _is_number(kind: pa.DataType) -> bool:
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+
+
+def _encode(column: pa.ChunkedArray, where: str) -> np.ndarray:
     """Codes 1.. in the order of the sorted values, 0 for null: int32, [M]."""
-    text = column.cast(pa.string())
+    try:
+        text = column.cast(pa.string())
+    except pa.ArrowException:
+        raise ValueError(
+            f"A feature must be text, numbers or booleans. Received: {where} of {column.type}; "
+            "leave it out of [data.item_table] or write it in another type."
+        ) from None
     values = pc.unique(text.drop_null()).sort()
     return pc.fill_null(pc.index_in(text, values), -1).to_numpy() + 1
 
 
-def _read_table(path: str, expected_digest: str) -> pa.Table:
+def _standardise(column: pa.ChunkedArray) -> np.ndarray:
+    """Mean 0 and deviation 1 over the values there are, NaN where there is none: [M]."""
+    number = column.cast(pa.float64(), safe=False).to_numpy().copy()
+    number[~np.isfinite(number)] = np.nan
+    known = number[np.isfinite(number)]
+    if not len(known):
+        return number
+    return (number - known.mean()) / (known.std() or 1.0)
+
+
+def _read_table(path: str, expected_digest: str, typed: Collection[str] = ()) -> pa.Table:
     content = _read_bytes(path)
     if expected_digest and hashlib.sha256(content).hexdigest() != expected_digest:
         raise ValueError(f"The item table {path} changed while the run was going; run again.")
     source = pa.BufferReader(content)
     if path.endswith(".parquet"):
         return pyarrow.parquet.read_table(source)
-    # As text, so that an id keeps its leading zeros; an empty field is a missing value.
-    names = pyarrow.csv.open_csv(source).schema.names
+    # As text, so that an id or a code keeps its leading zeros; an empty field is a missing value.
+    names = [n for n in pyarrow.csv.open_csv(source).schema.names if n not in typed]
     convert = pyarrow.csv.ConvertOptions(
         column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
     )

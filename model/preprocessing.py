@@ -31,7 +31,11 @@ def load_item_table(custom_config: dict) -> ItemTable:
     if spec is None:
         return EMPTY
     return read_item_table(
-        spec["path"], spec["item_id"], tuple(spec["features"]), spec.get("digest", "")
+        spec["path"],
+        spec["item_id"],
+        tuple(spec["features"]),
+        spec.get("digest", ""),
+        tuple(spec.get("categorical", ())),
     )
 
 

@@ -7,13 +7,14 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from model.batches import Targets
+from model.candidates import CandidateSampler, add_repeats, whole_catalogue
 from model.catalogue import Catalogue
 from model.config import ModelConfig
 from model.history import History
 from model.item_encoder import ItemEncoder
 from model.losses import PADDING, retrieval_loss
 from model.rank_losses import RANK_LOSSES
-from model.repeat import RepeatScorer
+from model.repeat import Repeats, RepeatScorer
 from model.sequence_encoders import SEQUENCE_ENCODERS
 from model.session_encoders import SESSION_ENCODERS
 from model.time_encoder import VisitTimeEncoder
@@ -34,6 +35,22 @@ class Query(NamedTuple):
     logits: tf.Tensor
 
 
+class Reading(NamedTuple):
+    """What is known of the users before any item is scored.
+
+    Attributes:
+      vector: [N, dim].
+      state: [B, K, dim].
+      period: of the request, int64 [B, K].
+      repeats: scores of the users' own items, or None.
+    """
+
+    vector: tf.Tensor
+    state: tf.Tensor
+    period: tf.Tensor
+    repeats: Repeats | None
+
+
 class SessionModel(tfrs.Model):
     """Predicts the set of items of the next session from a user's sessions so far."""
 
@@ -50,13 +67,12 @@ class SessionModel(tfrs.Model):
         self.vocabulary_size = len(catalogue.item_ids)
         self._config = config
         self._row = tf.constant(catalogue.row)
-        self.items = ItemEncoder(
-            self.vocabulary_size,
-            config.dim,
-            catalogue.table.codes,
-            catalogue.table.cardinalities,
-            config.feature_dim,
-        )
+        self.items = ItemEncoder(config, self.vocabulary_size, catalogue.table)
+        self.scored_items = self.items
+        if not config.shared_embedding:
+            self.scored_items = ItemEncoder(
+                config, self.vocabulary_size, catalogue.table, name="scored_item_encoder"
+            )
         self.item_bias = tf.Variable(_log_popularity(catalogue.count), name="item_bias")
         self._session_encoder = SESSION_ENCODERS[config.session_encoder](config)
         self._session_time = VisitTimeEncoder(config.dim, name="session_time")
@@ -73,6 +89,9 @@ class SessionModel(tfrs.Model):
         self._trend = None
         if config.trend:
             self._trend = Trend(catalogue.period_count[:, 1:-1], config.dim)
+        self._sampler = None
+        if config.retrieval_loss == "sampled":
+            self._sampler = CandidateSampler(config, catalogue.count)
         self._rank_task = tfrs.tasks.Ranking(
             loss=RANK_LOSSES[config.rank_loss](reduction=tf.keras.losses.Reduction.SUM)
         )
@@ -80,13 +99,23 @@ class SessionModel(tfrs.Model):
         self._ndcg = tf.keras.metrics.Mean(name=f"ndcg@{CUTOFF}")
         self._recall = tf.keras.metrics.Mean(name=f"recall@{CUTOFF}")
 
-    def item_vectors(self) -> tf.Tensor:
-        """Vectors of all vocabulary indices, [V + 2, dim]; V + 1 is an item without features."""
-        return self.items(tf.range(self.vocabulary_size + 2, dtype=tf.int64), self._row)
+    def item_vectors(self) -> list[tf.Tensor]:
+        """Vectors of all vocabulary indices, [V + 2, dim]; V + 1 is an item without features.
 
-    def states(self, history: History, vectors: tf.Tensor, training: bool = False) -> tf.Tensor:
-        """State after each number of sessions, [B, S + 1, dim]; step t has seen t sessions."""
-        events = self.items.lookup(vectors, history.index, history.row)
+        The first are what histories are read with, the last what is scored: the same if shared.
+        """
+        every = tf.range(self.vocabulary_size + 2, dtype=tf.int64)
+        encoders = dict.fromkeys((self.items, self.scored_items))
+        return [encoder(every, self._row) for encoder in encoders]
+
+    def states(
+        self, history: History, vectors: list[tf.Tensor] | None, training: bool = False
+    ) -> tf.Tensor:
+        """State after each number of sessions, [B, S + 1, dim]; step t has seen t sessions.
+
+        Without `item_vectors()`, only those of the history are computed.
+        """
+        events = self.items.lookup(vectors and vectors[0], history.index, history.row)
         sessions = self._session_encoder(
             events, history.is_engaged, history.session, tf.size(history.user), training=training
         )
@@ -102,7 +131,7 @@ class SessionModel(tfrs.Model):
     def query(
         self,
         history: History,
-        vectors: tf.Tensor,
+        vectors: list[tf.Tensor],
         position: tf.Tensor,
         is_time_known: tf.Tensor,
         training: bool = False,
@@ -119,6 +148,11 @@ class SessionModel(tfrs.Model):
         Returns:
           N = B * K rows, user by user.
         """
+        reading = self._read(history, vectors, position, is_time_known, training)
+        index = tf.range(1, self.vocabulary_size + 1, dtype=tf.int64)
+        return Query(reading.vector, self._scores(reading, index, vectors[-1][1:-1]))
+
+    def _read(self, history, vectors, position, is_time_known, training) -> Reading:
         state = tf.gather(self.states(history, vectors, training), position, batch_dims=1)
         state += self._request(history, position, is_time_known)
         visit = self._visit(position, is_time_known)
@@ -127,39 +161,54 @@ class SessionModel(tfrs.Model):
             state += self._trend.shift(period)
         vector = self._output(self._dropout(state, training=training))  # [B, K, dim]
         vector = tf.reshape(vector, [-1, self._config.dim])  # [N, dim]
-        catalogue = slice(1, self.vocabulary_size + 1)
-        logits = tf.matmul(vector, vectors[catalogue], transpose_b=True) + self.item_bias[catalogue]
+        repeats = None
         if self._repeat is not None:
             now = tf.gather(history.visit_time, visit, batch_dims=1)
             repeats = self._repeat(history, position, now, state)
-            logits = tf.tensor_scatter_nd_add(logits, repeats.place - [[0, 1]], repeats.score)
+        return Reading(vector, state, period, repeats)
+
+    def _scores(self, reading: Reading, index: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+        """Scores [N, C] of the items of vocabulary indices [C], ascending, and vectors [C, dim]."""
+        logits = tf.matmul(reading.vector, items, transpose_b=True)
+        logits += tf.gather(self.item_bias, index)
         if self._trend is not None:
-            logits += self._trend(period, state)
-        return Query(vector, logits)
+            logits += self._trend(reading.period, reading.state, index)
+        if reading.repeats is None:
+            return logits
+        return add_repeats(logits, reading.repeats, index)
 
     def compute_loss(self, inputs: tuple[History, Targets], training: bool = False) -> tf.Tensor:
         """Retrieval loss plus `rank_weight` times rank loss, mean over target sessions."""
         history, targets = inputs
-        query = self.query(
-            history, self.item_vectors(), targets.position, targets.is_time_known, training
-        )
         width = tf.shape(targets.index)[2]
         index = tf.reshape(targets.index, [-1, width])  # [N, T]
         label = tf.reshape(targets.label, [-1, width])
         in_catalogue = tf.logical_and(index >= 1, index <= self.vocabulary_size)
-        column = tf.where(in_catalogue, index - 1, 0)
         is_positive = tf.logical_and(in_catalogue, tf.equal(label, 1))
-        loss = tf.reduce_sum(retrieval_loss(query.logits, column, is_positive))
+        logits, candidates = self._score_targets(history, targets, index, is_positive, training)
+        weighted = logits + candidates.log_weight
+        loss = tf.reduce_sum(retrieval_loss(weighted, candidates.column, is_positive))
         if self._config.rank_weight:
-            listed = tf.gather(query.logits, column, batch_dims=1)
+            listed = tf.gather(logits, candidates.column, batch_dims=1)
             listed_label = tf.where(in_catalogue, label, PADDING)
             loss += self._config.rank_weight * self._rank_task(listed_label, listed)
         count = tf.reduce_sum(tf.cast(tf.reduce_any(is_positive, axis=1), tf.float32))
         loss /= tf.maximum(count, 1.0)
         self._loss.update_state(loss, count)
         if not training:
-            self._update_metrics(query.logits, index, tf.equal(label, 1))
+            self._update_metrics(logits, index, tf.equal(label, 1))
         return loss
+
+    def _score_targets(self, history, targets, index, is_positive, training):
+        """Scores [N, C] and the candidates they are of: in training, perhaps a sample."""
+        at = targets.position, targets.is_time_known
+        if training and self._sampler is not None:
+            candidates = self._sampler(index, is_positive)
+            reading = self._read(history, None, *at, training)
+            items = self.scored_items(candidates.index, tf.gather(self._row, candidates.index))
+            return self._scores(reading, candidates.index, items), candidates
+        query = self.query(history, self.item_vectors(), *at, training)
+        return query.logits, whole_catalogue(index, self.vocabulary_size)
 
     def train_step(self, inputs: tuple[History, Targets]) -> dict:
         """One step of the optimizer; reports the mean loss of the epoch so far."""

@@ -40,7 +40,10 @@ class Servable(tf.Module):
         self._transform_layer = transform.transform_features_layer()
         spec = transform.raw_feature_spec()
         self._spec = {name: spec[name] for name in spec if name not in features.TARGET_FEATURES}
-        self._vectors = tf.Variable(model.item_vectors(), trainable=False, name="item_vectors")
+        self._vectors = [
+            tf.Variable(vectors, trainable=False, name="item_vectors")
+            for vectors in model.item_vectors()
+        ]
         path = transform.vocabulary_file_by_name(features.ITEM_VOCABULARY)
         whole, line = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
         self._index_of = tf.lookup.StaticHashTable(
@@ -101,7 +104,7 @@ class Servable(tf.Module):
         known = tf.gather(query.logits, tf.where(is_known, index - 1, 0), batch_dims=1)
         flat = tf.reshape(index, [-1])
         row = tf.reshape(self._row_of.lookup(candidate_item_id), [-1])
-        vector = self.model.items.lookup(self._vectors, flat, row)
+        vector = self.model.scored_items.lookup(self._vectors[-1], flat, row)
         vector = tf.reshape(vector, tf.concat([tf.shape(index), [tf.shape(vector)[1]]], 0))
         unknown = tf.einsum("bd,bcd->bc", query.vector, vector)
         unknown += tf.gather(self.model.item_bias, index)

@@ -44,14 +44,16 @@ class Trend(tf.keras.layers.Layer):
         """What the period adds to the query: [B, K] -> [B, K, dim]."""
         return tf.gather(self._period, tf.minimum(period, self._last))
 
-    def call(self, period: tf.Tensor, state: tf.Tensor) -> tf.Tensor:
-        """Scores of vocabulary indices 1..V, [B * K, V].
+    def call(self, period: tf.Tensor, state: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+        """Scores of C items, [B * K, C].
 
         Args:
           period: of the request, int64 [B, K].
           state: the user's state at the request, [B, K, dim]; it says how much the trend counts.
+          index: vocabulary indices of the items, 1..V, [C].
         """
-        mixed = tf.tensordot(self._mix, self._log_share, 1)  # [periods, V]
+        log_share = tf.gather(self._log_share, index - 1, axis=2)
+        mixed = tf.tensordot(self._mix, log_share, 1)  # [periods, C]
         row = tf.reshape(tf.minimum(period, self._last + 1), [-1])
         return tf.gather(mixed, row) * tf.exp(tf.reshape(self._gate(state), [-1, 1]))
 

@@ -96,7 +96,7 @@ def _check_item_table(config: Config) -> str:
     if not Path(table.path).exists():
         raise DataError(f"There is no item table {table.path}; see data.item_table.path.")
     try:
-        read_item_table(table.path, table.item_id, table.features)
+        read_item_table(table.path, table.item_id, table.features, categorical=table.categorical)
     except ValueError as error:
         raise DataError(str(error)) from None
     return digest(table.path)

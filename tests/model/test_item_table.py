@@ -6,8 +6,11 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
+from components.config import ItemTable
 from model.item_table import EMPTY, digest, read_item_table, read_titles
+from model.preprocessing import load_item_table
 
+FEATURES = ("price", "size", "brand")
 CSV = "id,brand,price\nb,acme,2\na,,1\n007,zeta,2\n"
 
 
@@ -32,12 +35,59 @@ def parquet(tmp_path):
 
 
 def test_csv(csv):
-    table = read_item_table(csv(), "id", ("brand", "price"))
+    table = read_item_table(csv(), "id", ("brand",), categorical=("price",))
     assert table.item_ids == ("b", "a", "007")
     # Brands: 1 acme, 2 zeta; prices: 1 is '1', 2 is '2'; 0 is missing.
     assert table.codes.tolist() == [[0, 0], [1, 2], [0, 1], [2, 2]]
     assert table.codes.dtype == np.int32
     assert table.cardinalities == (3, 3)
+    assert table.numbers.shape == (4, 0)
+
+
+def test_numbers_of_a_csv(csv):
+    table = read_item_table(
+        csv("id,price,size,brand\na,1,,x\n007,5,2.5,\nc,3,2.5,x\n"), "id", FEATURES
+    )
+    # Prices 1, 5, 3: mean 3, deviation sqrt(8/3). Sizes are all the same.
+    far = np.sqrt(3 / 2)
+    expected = [[np.nan, np.nan], [-far, np.nan], [far, 0], [0, 0]]
+    np.testing.assert_allclose(table.numbers, expected, rtol=1e-6)
+    assert table.numbers.dtype == np.float32
+    assert table.item_ids == ("a", "007", "c")
+    assert table.codes.tolist() == [[0], [1], [0], [1]]
+
+
+@pytest.mark.parametrize(
+    ("column", "is_numeric"),
+    [
+        (pa.array([1, 3], pa.int8()), True),
+        (pa.array([1.0, 3.0], pa.float32()), True),
+        (pa.array([1, 3], pa.decimal128(5, 2)), True),
+        (pa.array(["1", "3"]), False),
+        (pa.array([False, True]), False),
+        (pa.array(["1", "3"]).dictionary_encode(), False),
+    ],
+    ids=lambda value: str(getattr(value, "type", value)),
+)
+def test_the_type_of_a_column_decides(parquet, column, is_numeric):
+    path = parquet(item_id=["a", "b"], feature=column)
+    table = read_item_table(path, "item_id", ("feature",))
+    if is_numeric:
+        np.testing.assert_array_equal(table.numbers, [[np.nan], [-1], [1]])
+    else:
+        assert table.codes.tolist() == [[0], [1], [2]]
+    forced = read_item_table(path, "item_id", (), categorical=("feature",))
+    assert forced.codes.tolist() == [[0], [1], [2]]
+    both = read_item_table(path, "item_id", ("feature",), categorical=("feature",))
+    assert (both.codes.tolist(), both.numbers.shape) == (forced.codes.tolist(), (3, 0))
+
+
+def test_numbers_that_are_none(parquet):
+    size = pa.array([np.nan, np.inf, None, 2.0, 4.0])
+    path = parquet(item_id=list("abcde"), size=size, depth=pa.nulls(5, pa.float64()))
+    numbers = read_item_table(path, "item_id", ("size", "depth")).numbers
+    nan = np.nan
+    np.testing.assert_array_equal(numbers[1:], [[nan, nan]] * 3 + [[-1, nan], [1, nan]])
 
 
 @pytest.mark.parametrize(
@@ -64,9 +114,17 @@ def test_null_features(parquet):
         size=pa.array([3, None, 1]),
         colour=pa.nulls(3, pa.string()),
     )
-    table = read_item_table(path, "item_id", ("brand", "size", "colour"))
-    assert table.codes.tolist() == [[0, 0, 0], [0, 2, 0], [1, 0, 0], [1, 1, 0]]
-    assert table.cardinalities == (2, 3, 1)
+    table = read_item_table(path, "item_id", ("brand", "colour"), categorical=("size",))
+    assert table.codes.tolist() == [[0, 0, 0], [0, 0, 2], [1, 0, 0], [1, 0, 1]]
+    assert table.cardinalities == (2, 1, 3)
+
+
+def test_as_the_components_name_it(csv):
+    spec = ItemTable(path=csv(), item_id="id", features=("brand",), categorical=("price",))
+    found = load_item_table({"item_table": spec.model_dump_json()})
+    assert found.codes.tolist() == [[0, 0], [1, 2], [0, 1], [2, 2]]
+    spec = spec.model_copy(update={"features": ("brand", "price"), "categorical": ()})
+    assert load_item_table({"item_table": spec.model_dump_json()}).numbers.shape == (4, 1)
 
 
 def test_lookup_of_rows(csv):
@@ -91,6 +149,12 @@ def test_the_empty_table_knows_no_item():
 def test_tables_that_cannot_be_used(csv, text, features, message):
     with pytest.raises(ValueError, match=message):
         read_item_table(csv(text), "id", features)
+
+
+def test_a_feature_of_a_type_that_cannot_be_one(parquet):
+    path = parquet(item_id=["a"], tags=[["x", "y"]])
+    with pytest.raises(ValueError, match=r"Received: column 'tags' of the item table .* of list"):
+        read_item_table(path, "item_id", ("tags",))
 
 
 def test_a_table_that_changed_since_the_run_began(csv):

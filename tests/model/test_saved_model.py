@@ -7,8 +7,7 @@ import sys
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.core.protobuf import saved_model_pb2
-from tensorflow.python.framework import op_def_registry
+from saved_ops import foreign_ops, functions_of
 from tensorflow_serving.apis import prediction_log_pb2
 from tiny_log import DAY, MONDAY, TRAIN, items
 from tiny_transform import example
@@ -18,20 +17,8 @@ pytestmark = pytest.mark.slow
 USERS = [example(), example(TRAIN[0], MONDAY + 6 * DAY)]
 
 
-def functions_of(exported) -> dict:
-    saved = saved_model_pb2.SavedModel()
-    saved.ParseFromString((exported / "saved_model.pb").read_bytes())
-    (graph,) = saved.meta_graphs
-    library = {f.signature.name: f.node_def for f in graph.graph_def.library.function}
-    return library | {"": graph.graph_def.node}
-
-
 def test_only_ops_of_stock_tensorflow(exported):
-    functions = functions_of(exported)
-    ops = {node.op for nodes in functions.values() for node in nodes} - set(functions)
-    assert ops
-    assert not {op for op in ops if op_def_registry.get(op) is None}
-    assert not {op for op in ops if "PyFunc" in op or "Scann" in op}
+    assert not foreign_ops(exported)
 
 
 def test_tables_are_filled_at_loading_only(exported):

@@ -15,6 +15,13 @@ from model.session_encoders import SESSION_ENCODERS
 
 V = 6
 ENCODERS = list(itertools.product(SESSION_ENCODERS, SEQUENCE_ENCODERS))
+# Every encoder and every loss.
+STEPS: list[dict] = [
+    {"session_encoder": "mean", "sequence_encoder": "transformer", "rank_loss": "listmle"},
+    {"session_encoder": "max", "sequence_encoder": "hstu", "rank_loss": "approx_ndcg"},
+    {"session_encoder": "attention", "sequence_encoder": "gru", "retrieval_loss": "sampled"},
+    {"session_encoder": "transformer", "sequence_encoder": "hstu", "shared_embedding": False},
+]
 USER = [(0, [(1, 1), (2, 0)]), (2, [(3, 1)]), (5, [(1, 1), (7, 1)]), (9, [(4, 1), (5, 0)])]
 TOLERANCE = {"rtol": 1e-4, "atol": 1e-4}
 
@@ -25,6 +32,11 @@ def random_model(**options):
     model = small_model([0] * V, **options)
     make_random(model)
     return model
+
+
+def encoder_weights(model):
+    layers = model._session_encoder, model._sequence_encoder
+    return [weight for layer in layers for weight in layer.trainable_variables]
 
 
 @pytest.fixture(scope="module", params=ENCODERS, ids=lambda pair: "-".join(pair))
@@ -48,6 +60,15 @@ def test_the_future_changes_nothing(model, future):
     before = logits(model, history([USER]), position)
     after = logits(model, history([USER[:2] + future]), position)
     np.testing.assert_allclose(before, after, **TOLERANCE)
+
+
+def test_states_of_the_past_are_the_same_to_the_last_digits(model):
+    vectors = model.item_vectors()
+    before = model.states(history([USER]), vectors).numpy()
+    future = [(30, [(6, 1), (2, 1)]), (31, [(5, 0)]), (90, [(3, 1)])]
+    after = model.states(history([USER[:2] + future]), vectors).numpy()
+    np.testing.assert_allclose(before[:, :3], after[:, :3], rtol=0, atol=2e-6)
+    assert np.abs(before[:, 3:] - after[:, 3:5]).max() > 1e-3
 
 
 @pytest.mark.parametrize(
@@ -114,6 +135,37 @@ def test_a_rare_item_starts_below_every_item_of_the_vocabulary():
     model = small_model([10, 300, 5000])
     bias = model.item_bias.numpy()
     assert bias[-1] < bias[1:-1].min()
+
+
+def test_items_are_scored_by_vectors_of_their_own_unless_shared():
+    shared, own = random_model(), random_model(shared_embedding=False)
+    assert len(shared.item_vectors()) == 1
+    read, scored = own.item_vectors()
+    assert np.abs(read - scored).max() > 1e-3
+    users = history([USER])
+    at = users.length[:, tf.newaxis], tf.fill([1, 1], True)
+    query = own.query(users, [read, scored], *at)
+    other = own.query(users, [read, tf.zeros_like(scored)], *at)
+    np.testing.assert_array_equal(query.vector, other.vector)
+    difference = tf.matmul(query.vector, scored[1:-1], transpose_b=True)
+    np.testing.assert_allclose(query.logits - other.logits, difference, **TOLERANCE)
+
+
+@pytest.mark.parametrize("options", STEPS, ids=lambda options: "-".join(map(str, options.values())))
+def test_a_step_of_training_is_finite_and_moves_the_encoders(options):
+    model = small_model([3] * V, **options)
+    model.compile(tf.keras.optimizers.AdamW(0.01, global_clipnorm=5.0))
+    before = [weight.numpy() for weight in encoder_weights(model)]
+    users = history([USER, [], [(0, [(2, 0)]), (1, [(1, 1), (3, 0)])]])
+    index = [[[1, 2, 3], [4, 0, 0]], [[5, 0, 0], [0, 0, 0]], [[1, 3, 0], [V + 1, 2, 0]]]
+    label = [[[1, 0, 1], [1, -1, -1]], [[1, -1, -1], [-1, -1, -1]], [[1, 0, -1], [1, 1, -1]]]
+    batch = users, target([[1, 3], [0, 0], [1, 0]], index, label)
+    found = tf.function(model.train_step)(batch)
+    assert np.isfinite(found["loss"])
+    after = [weight.numpy() for weight in encoder_weights(model)]
+    assert all(np.isfinite(weight).all() for weight in after)
+    moved = [np.abs(old - new).max() > 0 for old, new in zip(before, after, strict=True)]
+    assert np.mean(moved) > 0.9
 
 
 @pytest.mark.parametrize("rank_weight", [0.5, 0.0])

@@ -1,0 +1,185 @@
+"""Sampled retrieval: its weights by hand, that it estimates the full loss, and what it may cost."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny_gradients import value_and_gradient
+from tiny_model import history, make_random, small_model, target
+
+from model import candidates
+from model.candidates import CandidateSampler, add_repeats, whole_catalogue
+from model.config import ModelConfig
+from model.losses import PADDING, retrieval_loss
+from model.repeat import Repeats
+
+V, OUT = 6, 7
+COUNT = np.array([0, 8, 4, 2, 1, 1, 0, 1000])
+USER = [(0, [(1, 1), (2, 0)]), (2, [(3, 1)]), (5, [(1, 1), (7, 1)]), (9, [(4, 1), (5, 0)])]
+# Two target sessions: 1 and 3 engaged, 5 shown, one out of the vocabulary; 3 engaged.
+INDEX = tf.constant([[1, 3, 5, OUT], [3, 0, 0, 0]], tf.int64)
+POSITIVE = tf.constant([[True, True, False, False], [True, False, False, False]])
+
+
+def draws(ids: list[int], expected: float, positive_expected: float = 0.5):
+    """A sampler that always draws these vocabulary indices."""
+
+    def sample(true_classes, num_true, num_sampled, unique, range_max):
+        assert (num_true, unique, range_max) == (1, True, V)
+        sampled = tf.constant(ids, tf.int64) - 1
+        of_true = tf.fill(tf.shape(true_classes), positive_expected)
+        return sampled, of_true, tf.fill(tf.shape(sampled), expected)
+
+    return sample
+
+
+def sampler(monkeypatch, sample) -> CandidateSampler:
+    monkeypatch.setitem(candidates.SAMPLERS, "uniform", sample)
+    return CandidateSampler(ModelConfig(sampling="uniform", sampled_negatives=3), COUNT)
+
+
+def test_candidates_and_their_weights_by_hand(monkeypatch):
+    # Sampled: 2, 3 and 6, each expected 0.5 times. Positives of the batch: 1, 3 and 3.
+    #   item               1          2     3    5     6     share of engagements: 8 4 2 1 0 of 16
+    #   times drawn        1          1     3    0     1
+    #   row 0 expects      -          1/2   -    -     1/2   + 1 other positive * share: 4/16
+    #   row 1 expects      1/2        1/2   -    -     1/2   + 2 others * share: 16/16, 8/16
+    found = sampler(monkeypatch, draws([2, 3, 6], 0.5))(INDEX, POSITIVE)
+    assert found.index.numpy().tolist() == [1, 2, 3, 5, 6]
+    assert found.column.numpy().tolist() == [[0, 2, 3, 0], [2, 0, 0, 0]]
+    weight = np.exp(found.log_weight.numpy())
+    expected = [[1, 1 / (1 / 2 + 4 / 16), 1, 0, 2], [1 / 1.5, 1 / (1 / 2 + 8 / 16), 1, 0, 2]]
+    np.testing.assert_allclose(weight, expected, rtol=1e-6)
+
+
+def test_with_every_item_drawn_once_the_sampled_loss_is_the_full_loss(monkeypatch):
+    # One target session, so no other target is in the batch; its positives are 1 and 3.
+    # softmax of log 1, log 2, log 3, log 4, log 5, log 6: 1/21 .. 6/21.
+    found = sampler(monkeypatch, draws([3, 1, 2, 6, 5, 4], 1.0, 1.0))(INDEX[:1], POSITIVE[:1])
+    logits = [[np.log(item) for item in range(1, V + 1)]]
+
+    def sampled(scores):
+        return retrieval_loss(scores + found.log_weight, found.column, POSITIVE[:1])
+
+    def full(scores):
+        return retrieval_loss(scores, whole_catalogue(INDEX[:1], V).column, POSITIVE[:1])
+
+    value, gradient = value_and_gradient(sampled, logits)
+    np.testing.assert_allclose(value, [-(np.log(1 / 21) + np.log(3 / 21)) / 2], rtol=1e-6)
+    full_value, full_gradient = value_and_gradient(full, logits)
+    np.testing.assert_allclose(value, full_value, rtol=1e-6)
+    np.testing.assert_allclose(gradient, full_gradient, atol=1e-6)
+
+
+def test_a_sessions_own_positives_are_not_its_negatives(monkeypatch):
+    """Items 1 and 3 are sampled as well and weigh as positives do; shown items have no gradient."""
+    found = sampler(monkeypatch, draws([1, 3, 2], 0.1, 0.1))(INDEX, POSITIVE)
+    scores = np.zeros([2, 4])
+    _, gradient = value_and_gradient(
+        lambda s: retrieval_loss(s + found.log_weight, found.column, POSITIVE), scores
+    )
+    weight = np.array(
+        [[1, 1 / (0.1 + 4 / 16), 1, 0], [2 / (0.1 + 16 / 16), 1 / (0.1 + 8 / 16), 1, 0]]
+    )
+    share = weight / weight.sum(axis=1, keepdims=True)
+    is_positive = np.array([[0.5, 0, 0.5, 0], [0, 0, 1, 0]])
+    np.testing.assert_allclose(gradient, share - is_positive, atol=1e-6)
+    assert (gradient[:, 3] == 0.0).all()
+
+
+@pytest.mark.parametrize("sampling", candidates.SAMPLERS)
+def test_the_weighted_sample_estimates_the_softmaxs_denominator(sampling):
+    size, rows, rounds = 40, 3, 3000
+    generator = np.random.default_rng(0)
+    count = np.array([0, *sorted(generator.integers(1, 100, size), reverse=True), 0])
+    share = count[1:-1] / count.sum()
+    config = ModelConfig(sampling=sampling, sampled_negatives=8)
+    score = tf.constant(generator.normal(size=size), tf.float32)
+    tf.keras.utils.set_random_seed(0)
+    draw = CandidateSampler(config, count)
+
+    @tf.function
+    def estimate(index):
+        found = draw(index, tf.ones_like(index, tf.bool))
+        weighted = tf.gather(score, found.index - 1) + found.log_weight
+        return tf.reduce_sum(tf.exp(weighted), axis=1)
+
+    found = [
+        estimate(tf.constant(np.r_[1, 1 + generator.choice(size, rows - 1, p=share)][:, None]))[0]
+        for _ in range(rounds)
+    ]
+    np.testing.assert_allclose(np.mean(found), np.exp(score).sum(), rtol=0.03)
+
+
+def test_repeats_are_added_where_their_item_is_a_candidate():
+    repeats = Repeats(
+        tf.constant([[0, 2], [0, 3], [1, 6], [1, 2], [0, 6]], tf.int64), [1, 2, 3, 4, 5.0]
+    )
+    added = add_repeats(tf.zeros([2, 3]), repeats, tf.constant([2, 4, 5], tf.int64))
+    assert added.numpy().tolist() == [[1, 0, 0], [4, 0, 0]]
+    added = add_repeats(tf.zeros([2, 1]), repeats, tf.constant([6], tf.int64))
+    assert added.numpy().tolist() == [[5], [3]]
+
+
+@pytest.fixture
+def batch():
+    index = [[[1, 2, OUT], [3, 0, 0]], [[4, 5, 0], [0, 0, 0]]]
+    label = [[[1, 0, 1], [1, *[PADDING] * 2]], [[1, 0, PADDING], [PADDING] * 3]]
+    return history([USER, USER[:1]]), target([[2, 1], [1, 0]], index, label)
+
+
+def random_model(**options):
+    model = small_model([8, 4, 2, 1, 1, 1], rank_weight=0.5, **options)
+    make_random(model)
+    return model
+
+
+@pytest.mark.parametrize("options", [{}, {"repeat": False}, {"shared_embedding": False}])
+def test_a_model_scores_candidates_as_it_scores_the_catalogue(batch, options):
+    """With all items sampled, and each expected as often as it is drawn."""
+    model = random_model(retrieval_loss="sampled", **options)
+
+    def everything(index, is_positive):
+        return whole_catalogue(index, V)
+
+    full = model.compute_loss(batch)
+    model._sampler = everything
+    np.testing.assert_allclose(model.compute_loss(batch, training=True), full, rtol=1e-5)
+
+
+def test_gradients_are_finite(batch):
+    model = random_model(retrieval_loss="sampled", sampled_negatives=2)
+    with tf.GradientTape() as tape:
+        loss = model.compute_loss(batch, training=True)
+    assert np.isfinite(loss)
+    for gradient in tape.gradient(loss, model.trainable_variables):
+        assert gradient is None or np.isfinite(tf.convert_to_tensor(gradient)).all()
+
+
+def test_training_computes_nothing_for_the_whole_catalogue(batch):
+    """Nothing is as wide as the catalogue but the weights, which are gathered from."""
+    size = 97
+    wide = {}
+    for name in ("sampled", "full"):
+        model = small_model([1] * size, retrieval_loss=name, sampled_negatives=2)
+        graph = tf.function(lambda m=model: m.compute_loss(batch, training=True))
+        operations = graph.get_concrete_function().graph.get_operations()
+        wide[name] = {
+            operation.type
+            for operation in operations
+            for output in operation.outputs
+            if output.shape.rank and {size, size + 2} & set(output.shape.as_list())
+        }
+    assert "MatMul" in wide["full"]
+    assert wide["sampled"] <= {"Const", "Placeholder", "ReadVariableOp"}
+
+
+def test_a_batch_without_targets_has_loss_zero():
+    model = random_model(retrieval_loss="sampled")
+    none = target([[0]], [[[]]], [[[]]])
+    assert float(model.compute_loss((history([USER]), none), training=True)) == 0.0
+
+
+def test_validation_reads_the_whole_catalogue(batch):
+    sampled = random_model(retrieval_loss="sampled", sampled_negatives=1)
+    full = random_model()
+    np.testing.assert_allclose(sampled.compute_loss(batch), full.compute_loss(batch), rtol=1e-6)

@@ -1,0 +1,54 @@
+"""Every encoder, and item vectors of both kinds, saved and loaded: the model's own answers."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+from saved_ops import foreign_ops
+from tiny_log import DAY, MONDAY, TRAIN, VOCABULARY
+from tiny_model import history, logits, make_random
+from tiny_transform import example
+
+from model.catalogue import Catalogue
+from model.config import ModelConfig
+from model.item_table import read_item_table
+from model.session_model import SessionModel
+from model.signatures import Servable
+
+pytestmark = pytest.mark.slow
+
+USERS = [
+    example(),
+    example(TRAIN[0], MONDAY + 6 * DAY),
+    example([(MONDAY, [("e", 0)]), (MONDAY + DAY, [])]),
+]
+CONFIGS = {
+    "max-hstu": {"session_encoder": "max", "sequence_encoder": "hstu"},
+    "attention-gru-own": {
+        "session_encoder": "attention",
+        "sequence_encoder": "gru",
+        "shared_embedding": False,
+    },
+    "transformer": {"session_encoder": "transformer", "retrieval_loss": "sampled"},
+}
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_saved_model_answers_as_the_model_does(name, transformed, item_table, tmp_path):
+    table = read_item_table(item_table["path"], "item_id", ("brand",))
+    items = Catalogue(
+        tuple(VOCABULARY), np.array([0, 8, 4, 3, 9]), np.array([0, 1, 2, 3, 0]), table
+    )
+    model = SessionModel(ModelConfig(dim=8, layers=1, **CONFIGS[name]), items, 4)
+    logits(model, history([[(0, [(1, 1)])]]))
+    make_random(model)
+    servable = Servable(model, tft.TFTransformOutput(str(transformed / "graph")), items, 3)
+    expected = servable.serving_default(tf.constant(USERS))
+    tf.saved_model.save(servable, str(tmp_path), signatures=servable.signatures())
+    served = tf.saved_model.load(str(tmp_path)).signatures
+    found = served["serving_default"](examples=tf.constant(USERS))
+    assert found["item_id"].numpy().tolist() == expected["item_id"].numpy().tolist()
+    np.testing.assert_allclose(found["score"], expected["score"], rtol=1e-4, atol=1e-5)
+    ranked = served["rank"](examples=tf.constant(USERS), candidate_item_id=found["item_id"])
+    np.testing.assert_allclose(ranked["score"], found["score"], rtol=1e-4, atol=1e-5)
+    assert not foreign_ops(tmp_path)
