@@ -117,7 +117,8 @@ def test_catalogue_counts_engaged_sessions(transformed, item_table, train):
 
 @pytest.mark.slow
 def test_no_item_is_frequent_enough(tmp_path):
-    transform(tmp_path, train=[example([(0, [("a", 1), ("b", 0)])])])
+    users = [example([(0, [("a", 1), ("b", 0)])])]
+    transform(tmp_path, train=users, refit=users)
     train = tf.data.Dataset.from_tensors(read(tmp_path, "train"))
     with pytest.raises(ValueError, match="No item has enough engaged sessions"):
-        catalogue.build(vocabulary_path(tmp_path), EMPTY, train)
+        catalogue.build(vocabulary_path(tmp_path), EMPTY, train, PERIODS)
