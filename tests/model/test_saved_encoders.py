@@ -7,7 +7,7 @@ import tensorflow_transform as tft
 from saved_ops import foreign_ops
 from tiny_log import DAY, MONDAY, TRAIN, VOCABULARY
 from tiny_model import history, logits, make_random
-from tiny_transform import example
+from tiny_transform import PERIODS, example
 
 from model.catalogue import Catalogue
 from model.config import ModelConfig
@@ -36,10 +36,10 @@ CONFIGS = {
 @pytest.mark.parametrize("name", CONFIGS)
 def test_a_saved_model_answers_as_the_model_does(name, transformed, item_table, tmp_path):
     table = read_item_table(item_table["path"], "item_id", ("brand",))
-    items = Catalogue(
-        tuple(VOCABULARY), np.array([0, 8, 4, 3, 9]), np.array([0, 1, 2, 3, 0]), table
-    )
-    model = SessionModel(ModelConfig(dim=8, layers=1, **CONFIGS[name]), items, 4)
+    count = np.array([[0, 8, 4, 3, 9]] + [[0] * 5] * PERIODS)
+    items = Catalogue(tuple(VOCABULARY), count, np.array([0, 1, 2, 3, 0]), table)
+    config = ModelConfig(periods=PERIODS, dim=8, layers=1, **CONFIGS[name])
+    model = SessionModel(config, items, 4)
     logits(model, history([[(0, [(1, 1)])]]))
     make_random(model)
     servable = Servable(model, tft.TFTransformOutput(str(transformed / "graph")), items, 3)
