@@ -16,6 +16,8 @@ class Row:
 
     Attributes:
       low, high: its 95% interval.
+      seed: of a learned method's training; None is the mean over all its seeds, or a method that
+        has none.
       seconds: how long the method took to produce all that the figure is computed from.
       command: what reproduces it.
     """
@@ -27,7 +29,7 @@ class Row:
     value: float
     low: float
     high: float
-    seed: int
+    seed: int | None
     seconds: float
     command: str
 
@@ -48,17 +50,31 @@ def bootstrap_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
-    """A line for each data set and method, a column for each metric: value [low, high]."""
+    """A line for each data set and method, a column for each metric: value [low, high].
+
+    Means over seeds only, with how many seeds and the mean seconds of one.
+    """
     metrics = list(dict.fromkeys(row.metric for row in rows))
-    lines = [["dataset", "method", *metrics], ["---"] * (2 + len(metrics))]
-    for dataset, method in dict.fromkeys((row.dataset, row.method) for row in rows):
+    lines = [["benchmark", "dataset", "method", "seeds", "seconds", *metrics]]
+    lines.append(["---"] * len(lines[0]))
+    for key, group in _groups(rows).items():
+        seeds = {row.seed for row in group} - {None}
         cells = {
             row.metric: f"{row.value:.4f} [{row.low:.4f}, {row.high:.4f}]"
-            for row in rows
-            if (row.dataset, row.method) == (dataset, method)
+            for row in group
+            if row.seed is None
         }
-        lines.append([dataset, method, *(cells.get(metric, "") for metric in metrics)])
+        seconds = next(f"{row.seconds:.1f}" for row in group if row.seed is None)
+        figures = [cells.get(metric, "") for metric in metrics]
+        lines.append([*key, str(len(seeds) or ""), seconds, *figures])
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _groups(rows: Sequence[Row]) -> dict[tuple[str, str, str], list[Row]]:
+    groups: dict[tuple[str, str, str], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.benchmark, row.dataset, row.method), []).append(row)
+    return groups
 
 
 def write_results(rows: Sequence[Row], folder: Path) -> None:

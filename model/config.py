@@ -18,6 +18,11 @@ class ModelConfig(_Section):
     min_sessions_per_item: Positive = Field(
         10, description="engaged training sessions an item needs to get an embedding of its own"
     )
+    paradigm: Literal["next-session", "next-item"] = Field(
+        "next-session",
+        description="predict the set of items of the next session from the sessions so far; or, to "
+        "compare, the next item from the items so far",
+    )
     dim: Positive = Field(64, description="width of item and user vectors")
     feature_dim: Positive = Field(16, description="embedding width of each item feature")
     shared_embedding: bool = Field(
@@ -68,6 +73,9 @@ class TrainConfig(_Section):
     targets_per_user: Positive = Field(8, description="next sessions predicted per user and step")
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
+    weight_average: Share = Field(
+        0.98, description="of the average of the weights that is kept at each step"
+    )
     unknown_request_time: Share = Field(
         0.1, description="share of training targets whose request time is hidden from the model"
     )

@@ -57,13 +57,6 @@ def from_transformed(inputs: dict, max_sessions: int) -> History:
     index = inputs[features.ITEM_INDEX][:, -max_sessions:]
     row = inputs[features.ITEM_ROW][:, -max_sessions:]
     engaged = inputs[features.ENGAGED][:, -max_sessions:]
-    visits = (
-        preprocessing.VISIT_TIME,
-        preprocessing.VISIT_GAP,
-        preprocessing.VISIT_HOUR,
-        preprocessing.VISIT_WEEKDAY,
-        preprocessing.VISIT_PERIOD,
-    )
     length = index.row_lengths()
     return History(
         index.flat_values,
@@ -73,5 +66,5 @@ def from_transformed(inputs: dict, max_sessions: int) -> History:
         index.value_rowids(),
         tf.ragged.range(length).flat_values,
         length,
-        *(inputs[name][:, -(max_sessions + 1) :].to_tensor() for name in visits),
+        *(inputs[name][:, -(max_sessions + 1) :].to_tensor() for name in preprocessing.VISITS),
     )

@@ -20,6 +20,7 @@ VISIT_GAP = "visit_gap"
 VISIT_HOUR = "visit_hour"
 VISIT_WEEKDAY = "visit_weekday"
 VISIT_PERIOD = "visit_period"
+VISITS = (VISIT_TIME, VISIT_GAP, VISIT_HOUR, VISIT_WEEKDAY, VISIT_PERIOD)
 REQUEST_KNOWN = "request_known"
 TARGET_INDEX = "target_index"
 TARGET_ROW = "target_row"

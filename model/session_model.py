@@ -13,6 +13,7 @@ from model.config import ModelConfig
 from model.history import History
 from model.item_encoder import ItemEncoder
 from model.losses import PADDING, retrieval_loss
+from model.paradigms import PARADIGMS
 from model.rank_losses import RANK_LOSSES
 from model.repeat import Repeats, RepeatScorer
 from model.sequence_encoders import SEQUENCE_ENCODERS
@@ -64,6 +65,7 @@ class SessionModel(tfrs.Model):
         """
         super().__init__()
         self.max_sessions = max_sessions
+        self.arrange = PARADIGMS[config.paradigm]
         self.vocabulary_size = len(catalogue.item_ids)
         self._config = config
         self._row = tf.constant(catalogue.row)
@@ -186,10 +188,11 @@ class SessionModel(tfrs.Model):
         in_catalogue = tf.logical_and(index >= 1, index <= self.vocabulary_size)
         is_positive = tf.logical_and(in_catalogue, tf.equal(label, 1))
         logits, candidates = self._score_targets(history, targets, index, is_positive, training)
+        listed = tf.gather(logits, candidates.column, batch_dims=1)  # [N, T]
+        # The weight of a session's own items is 1.
         weighted = logits + candidates.log_weight
-        loss = tf.reduce_sum(retrieval_loss(weighted, candidates.column, is_positive))
+        loss = tf.reduce_sum(retrieval_loss(weighted, listed, is_positive))
         if self._config.rank_weight:
-            listed = tf.gather(logits, candidates.column, batch_dims=1)
             listed_label = tf.where(in_catalogue, label, PADDING)
             loss += self._config.rank_weight * self._rank_task(listed_label, listed)
         count = tf.reduce_sum(tf.cast(tf.reduce_any(is_positive, axis=1), tf.float32))

@@ -125,7 +125,7 @@ class Servable(tf.Module):
     def _query(self, examples: tf.Tensor) -> tuple[tf.Tensor, Query]:
         """Vocabulary indices of each user's whole history, [B, E], 0 pads; and the query."""
         transformed = self._transform_layer(tf.io.parse_example(examples, self._spec))
-        history = from_transformed(transformed, self.model.max_sessions)
+        history = from_transformed(self.model.arrange(transformed), self.model.max_sessions)
         is_known = tf.equal(transformed[REQUEST_KNOWN], 1)[:, tf.newaxis]
         position = history.length[:, tf.newaxis]
         seen = transformed[features.ITEM_INDEX].merge_dims(1, 2)

@@ -4,6 +4,8 @@ import functools
 import json
 import logging
 import os
+import time
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -13,11 +15,13 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx_bsl.public import tfxio
 
 from model import catalogue, features
+from model.averaging import WeightAverage
 from model.batches import Targets, evaluation_batches, training_batches
 from model.catalogue import Catalogue
 from model.config import ModelConfig, TrainConfig
 from model.export import export, requests
 from model.history import History
+from model.paradigms import PARADIGMS
 from model.preprocessing import load_item_table
 from model.session_model import CUTOFF, SessionModel
 from model.signatures import Servable
@@ -50,8 +54,9 @@ def run_fn(fn_args: FnArgs) -> None:
     config = TrainConfig.model_validate_json(given["train"])
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     read = functools.partial(_read, fn_args, transform.transformed_metadata.schema, config.seed)
+    arrange = PARADIGMS[ModelConfig.model_validate_json(given["model"]).paradigm]
     validation = evaluation_batches(
-        read(fn_args.eval_files, config.batch_size), given["max_sessions"]
+        read(fn_args.eval_files, config.batch_size).map(arrange), given["max_sessions"]
     )
     start = _start(fn_args, transform, config, features.TRAIN_SPLIT)
     epochs = fit(start.model, config, start.training, validation, fn_args.model_run_dir)
@@ -80,7 +85,7 @@ def _start(
         model_config.periods,
     )
     training = training_batches(
-        read(files, config.batch_size, shuffle=True),
+        read(files, config.batch_size, shuffle=True).map(PARADIGMS[model_config.paradigm]),
         vocabulary_size=len(items.item_ids),
         max_sessions=given["max_sessions"],
         targets_per_user=config.targets_per_user,
@@ -140,14 +145,31 @@ def fit(
         epochs=epochs,
         verbose=0,
         callbacks=[
+            tf.keras.callbacks.LambdaCallback(on_epoch_end=_add_seconds()),
+            WeightAverage(config.weight_average),
             *([stop] if validation else []),
             tf.keras.callbacks.TensorBoard(run_dir),
             tf.keras.callbacks.LambdaCallback(on_epoch_end=_report_epoch(epochs, monitor)),
         ],
     )
     with tf.io.gfile.GFile(os.path.join(run_dir, HISTORY_FILE), "w") as file:
-        json.dump(history.history, file)
+        json.dump({name: list(map(float, curve)) for name, curve in history.history.items()}, file)
     return stop.best_epoch + 1 if validation else epochs
+
+
+def read_curves(run_dir: str) -> dict[str, list[float]]:
+    """What `fit` wrote: for each metric, and `seconds` since training began, a value an epoch."""
+    with tf.io.gfile.GFile(os.path.join(run_dir, HISTORY_FILE)) as file:
+        return json.load(file)
+
+
+def _add_seconds() -> Callable[[int, dict], None]:
+    start = time.perf_counter()
+
+    def add(epoch: int, logs: dict) -> None:
+        logs["seconds"] = time.perf_counter() - start
+
+    return add
 
 
 def _has_targets(validation: tf.data.Dataset) -> bool:

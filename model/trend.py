@@ -54,8 +54,10 @@ class Trend(tf.keras.layers.Layer):
         """
         log_share = tf.gather(self._log_share, index - 1, axis=2)
         mixed = tf.tensordot(self._mix, log_share, 1)  # [periods, C]
+        # A product: the gradient of a gather of rows as wide as the catalogue is slow.
         row = tf.reshape(tf.minimum(period, self._last + 1), [-1])
-        return tf.gather(mixed, row) * tf.exp(tf.reshape(self._gate(state), [-1, 1]))
+        row = tf.one_hot(row, self._last + 2)
+        return tf.matmul(row, mixed) * tf.exp(tf.reshape(self._gate(state), [-1, 1]))
 
 
 def decayed_counts(period_count: np.ndarray, decay: float) -> np.ndarray:

@@ -5,6 +5,7 @@ TensorFlow is imported inside the commands, once its own output goes to a log fi
 
 import shlex
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -143,21 +144,55 @@ def quality(
     config: Annotated[list[Path], typer.Option("--config", help="One TOML file a data set.")] = [  # noqa: B006
         DEFAULT_CONFIG
     ],
+    protocol: Annotated[
+        list[str] | None, typer.Option(help="last-session or global-time; both unless given.")
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(help="The model, an ablation or nipp; all unless given."),
+    ] = None,
+    peers: Annotated[
+        list[str] | None, typer.Option(help="What else to measure; all counters unless given.")
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Trainings of each learned method.")] = 3,
     output: Annotated[Path, typer.Option(help="Folder for the results.")] = QUALITY_OUTPUT,
     set_: SetOption = [],  # noqa: B006
 ) -> None:
-    """Recall and NDCG beside the counters, each user's last session as the target."""
-    configs = [_load(path, set_) for path in config]
+    """Recall and NDCG of the model, its ablations and its peers.
+
+    What was measured already is kept in output/benchmarks/quality/cells, so that a benchmark that
+    was stopped goes on; remove it to measure changed code.
+    """
+    for path in config:
+        _load(path, set_)
     with quiet(_log_in(QUALITY_OUTPUT)) as console:
-        from benchmarks.quality_job import benchmark_quality
+        from benchmarks.quality.job import PEERS, PROTOCOLS, Plan, benchmark_quality
+        from benchmarks.quality.variants import VARIANTS
         from tfx_pipeline.local_runner import StageError
 
         command = shlex.join(["sessionrec", *sys.argv[1:]])
         try:
-            benchmark_quality(configs, output, command, console)
-        except (DataError, StageError) as error:
+            plan = Plan(
+                configs=tuple(config),
+                settings=tuple(set_),
+                protocols=_chosen("protocol", protocol, PROTOCOLS),
+                methods=_chosen("method", method, VARIANTS),
+                peers=_chosen("peers", peers, PEERS),
+                seeds=seeds,
+                cells=QUALITY_OUTPUT / "cells",
+            )
+            benchmark_quality(plan, output, command, console)
+        except (DataError, StageError, ValueError) as error:
             console.print(f"error: {error}")
             sys.exit(FAILURE)
+
+
+def _chosen(option: str, given: list[str] | None, known: Iterable[str]) -> tuple[str, ...]:
+    known = tuple(known)
+    for name in given or ():
+        if name not in known:
+            raise ValueError(f"--{option} takes one of {', '.join(known)}. Received: {name}")
+    return tuple(given or known)
 
 
 def _load(path: Path, overrides: list[str]) -> Config:

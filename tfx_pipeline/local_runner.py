@@ -7,6 +7,7 @@ from pathlib import Path
 import absl.logging
 from rich.console import Console
 from tfx import v1 as tfx
+from tfx.orchestration.pipeline import RunOptions
 
 from components.errors import DataError
 from components.ingestion import SCHEMA
@@ -22,8 +23,13 @@ class StageError(RuntimeError):
     """A stage of the pipeline failed; the message is for the user."""
 
 
-def run_pipeline(config: Config, console: Console) -> None:
-    """Run all components, reusing what did not change since an earlier run.
+def run_pipeline(config: Config, console: Console, until: str | None = None) -> None:
+    """Run the components, reusing what did not change since an earlier run.
+
+    Args:
+      config: of the pipeline.
+      console: where progress goes.
+      until: the last component to run, with all that it needs; all are run if it is not given.
 
     Raises:
       DataError: the log or the item table cannot be used.
@@ -48,7 +54,9 @@ def run_pipeline(config: Config, console: Console) -> None:
     absl.logging.set_verbosity(absl.logging.INFO)
     logging.getLogger().addHandler(progress)
     try:
-        tfx.orchestration.LocalDagRunner().run(pipeline)
+        tfx.orchestration.LocalDagRunner().run(
+            pipeline, run_options=RunOptions(to_nodes=[until]) if until else None
+        )
     except DataError:
         raise
     except Exception as error:

@@ -13,7 +13,7 @@ from tfx import v1 as tfx
 
 from components.evaluation.counter_baselines import METRICS_FILE, REQUESTS
 from components.ingestion.summary import Summary, read_summary
-from model.trainer import HISTORY_FILE
+from model.trainer import read_curves
 from tfx_pipeline.evaluation import BASELINE, CANDIDATE
 from tfx_pipeline.history_slices import BUCKETS
 
@@ -60,8 +60,7 @@ class Run:
     @property
     def learning_curves(self) -> dict[str, list[float]]:
         """Keras history: one value an epoch."""
-        path = Path(self.outputs["Trainer.model_run"].uri) / HISTORY_FILE
-        return json.loads(path.read_text())
+        return read_curves(self.outputs["Trainer.model_run"].uri)
 
     @property
     def pushed_path(self) -> str | None:
@@ -107,8 +106,8 @@ class Run:
         return self.outputs["ServableCheck.blessing"].properties.get("blessed") == 1
 
 
-def latest_run(metadata_path: str) -> Run:
-    """The newest run whose stages all finished.
+def latest_run(metadata_path: str, output: str = "Pusher.pushed_model") -> Run:
+    """The newest run that has an output, unless given that of the last stage.
 
     Raises:
       RunError: the store is missing or has none.
@@ -120,7 +119,7 @@ def latest_run(metadata_path: str) -> Run:
     contexts = sorted(store.get_contexts_by_type(RUN_CONTEXT), key=lambda c: c.id, reverse=True)
     for context in contexts:
         outputs = _outputs(store, context)
-        if "Pusher.pushed_model" in outputs:
+        if output in outputs:
             return Run(context.name, outputs)
     raise RunError(f"No run in {metadata_path} has finished; start it again: `sessionrec run`.")
 

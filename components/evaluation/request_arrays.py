@@ -28,6 +28,7 @@ class Requests:
       users: how many requests there are.
       item_ids: bytes [items], sorted.
       history_user, history_item: int64 [entries], an entry per session and distinct item in it.
+      history_session: which of the user's sessions it is, 0 the first, int64 [entries].
       target_user, target_item: int64 [targets], an entry per user and distinct target item.
     """
 
@@ -35,8 +36,23 @@ class Requests:
     item_ids: np.ndarray
     history_user: np.ndarray
     history_item: np.ndarray
+    history_session: np.ndarray
     target_user: np.ndarray
     target_item: np.ndarray
+
+    def of_users(self, start: int, stop: int) -> "Requests":
+        """The requests from `start` to before `stop`, over the same `item_ids`."""
+        history = slice(*np.searchsorted(self.history_user, (start, stop)))
+        target = slice(*np.searchsorted(self.target_user, (start, stop)))
+        return Requests(
+            users=stop - start,
+            item_ids=self.item_ids,
+            history_user=self.history_user[history] - start,
+            history_item=self.history_item[history],
+            history_session=self.history_session[history],
+            target_user=self.target_user[target] - start,
+            target_item=self.target_item[target],
+        )
 
 
 def read_records(folder: str) -> Iterator[bytes]:
@@ -98,9 +114,17 @@ def decode_requests(examples: Sequence[bytes]) -> Requests:
         item_ids=item_ids,
         history_user=user_of_session[session],
         history_item=history_item,
+        history_session=_place_among_the_users(session, user_of_session[session]),
         target_user=target_user,
         target_item=target_item,
     )
+
+
+def _place_among_the_users(session: np.ndarray, user: np.ndarray) -> np.ndarray:
+    """0 for a user's first session, 1 for the second: of ascending sessions, int64 [entries]."""
+    _, place = np.unique(session, return_inverse=True)
+    _, first, inverse = np.unique(user, return_index=True, return_inverse=True)
+    return place - place[first][inverse]
 
 
 def _numpy(values: pa.Array) -> np.ndarray:

@@ -10,7 +10,7 @@ from benchmarks.results import Row, bootstrap_interval, markdown_table, write_re
 def row(**changes):
     fields = {
         "benchmark": "quality", "dataset": "toy", "method": "popularity", "metric": "recall@10",
-        "value": 0.25, "low": 0.2, "high": 0.3, "seed": 1, "seconds": 0.5, "command": "run it",
+        "value": 0.25, "low": 0.2, "high": 0.3, "seed": None, "seconds": 0.5, "command": "run it",
     }  # fmt: skip
     return Row(**fields | changes)
 
@@ -24,12 +24,20 @@ def test_interval_agrees_with_the_normal_approximation():
 
 
 def test_table_has_a_line_per_method_and_a_column_per_metric():
-    rows = [row(), row(metric="ndcg@10", value=0.5), row(method="sessionrec", metric="ndcg@10")]
+    learned = {"method": "sessionrec", "metric": "ndcg@10"}
+    rows = [
+        row(),
+        row(metric="ndcg@10", value=0.5),
+        row(**learned, seed=0, value=0.1),
+        row(**learned, seed=1, value=0.4),
+        row(**learned),
+    ]
     assert markdown_table(rows).splitlines() == [
-        "| dataset | method | recall@10 | ndcg@10 |",
-        "| --- | --- | --- | --- |",
-        "| toy | popularity | 0.2500 [0.2000, 0.3000] | 0.5000 [0.2000, 0.3000] |",
-        "| toy | sessionrec |  | 0.2500 [0.2000, 0.3000] |",
+        "| benchmark | dataset | method | seeds | seconds | recall@10 | ndcg@10 |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+        "| quality | toy | popularity |  | 0.5 "
+        "| 0.2500 [0.2000, 0.3000] | 0.5000 [0.2000, 0.3000] |",
+        "| quality | toy | sessionrec | 2 | 0.5 |  | 0.2500 [0.2000, 0.3000] |",
     ]
 
 

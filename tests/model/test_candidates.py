@@ -7,7 +7,7 @@ from tiny_gradients import value_and_gradient
 from tiny_model import history, make_random, small_model, target
 
 from model import candidates
-from model.candidates import CandidateSampler, add_repeats, whole_catalogue
+from model.candidates import Candidates, CandidateSampler, add_repeats, whole_catalogue
 from model.config import ModelConfig
 from model.losses import PADDING, retrieval_loss
 from model.repeat import Repeats
@@ -37,6 +37,11 @@ def sampler(monkeypatch, sample) -> CandidateSampler:
     return CandidateSampler(ModelConfig(sampling="uniform", sampled_negatives=3), COUNT)
 
 
+def loss(scores, found: Candidates, is_positive):
+    listed = tf.gather(scores, found.column, batch_dims=1)
+    return retrieval_loss(scores + found.log_weight, listed, is_positive)
+
+
 def test_candidates_and_their_weights_by_hand(monkeypatch):
     # Sampled: 2, 3 and 6, each expected 0.5 times. Positives of the batch: 1, 3 and 3.
     #   item               1          2     3    5     6     share of engagements: 8 4 2 1 0 of 16
@@ -58,10 +63,10 @@ def test_with_every_item_drawn_once_the_sampled_loss_is_the_full_loss(monkeypatc
     logits = [[np.log(item) for item in range(1, V + 1)]]
 
     def sampled(scores):
-        return retrieval_loss(scores + found.log_weight, found.column, POSITIVE[:1])
+        return loss(scores, found, POSITIVE[:1])
 
     def full(scores):
-        return retrieval_loss(scores, whole_catalogue(INDEX[:1], V).column, POSITIVE[:1])
+        return loss(scores, whole_catalogue(INDEX[:1], V), POSITIVE[:1])
 
     value, gradient = value_and_gradient(sampled, logits)
     np.testing.assert_allclose(value, [-(np.log(1 / 21) + np.log(3 / 21)) / 2], rtol=1e-6)
@@ -74,9 +79,7 @@ def test_a_sessions_own_positives_are_not_its_negatives(monkeypatch):
     """Items 1 and 3 are sampled as well and weigh as positives do; shown items have no gradient."""
     found = sampler(monkeypatch, draws([1, 3, 2], 0.1, 0.1))(INDEX, POSITIVE)
     scores = np.zeros([2, 4])
-    _, gradient = value_and_gradient(
-        lambda s: retrieval_loss(s + found.log_weight, found.column, POSITIVE), scores
-    )
+    _, gradient = value_and_gradient(lambda s: loss(s, found, POSITIVE), scores)
     weight = np.array(
         [[1, 1 / (0.1 + 4 / 16), 1, 0], [2 / (0.1 + 16 / 16), 1 / (0.1 + 8 / 16), 1, 0]]
     )

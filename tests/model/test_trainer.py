@@ -1,7 +1,5 @@
 """The trainer on a tiny log: its curves, the epoch it keeps, and that a seed repeats it."""
 
-import json
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -9,7 +7,7 @@ from tiny_model import history, logits, small_model, target
 from tiny_transform import arguments
 
 from model.config import TrainConfig
-from model.trainer import HISTORY_FILE, fit, run_fn
+from model.trainer import fit, read_curves, run_fn
 
 CONFIG = TrainConfig(epochs=4, patience=3, learning_rate=0.05)
 USERS = history([[(0, [(1, 1)]), (1, [(2, 1)])], [(0, [(3, 1)])]])
@@ -28,7 +26,7 @@ def dataset(batches) -> tf.data.Dataset:
 
 
 def curves(folder) -> dict:
-    return json.loads((folder / HISTORY_FILE).read_text())
+    return read_curves(str(folder))
 
 
 def test_the_loss_of_an_epoch_is_the_mean_over_its_target_sessions(tmp_path):
@@ -39,7 +37,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_target_sessions(tmp_path):
     config = TrainConfig(epochs=1, learning_rate=1e-12)
     fit(model, config, dataset(BATCHES), dataset(BATCHES), str(tmp_path))
     found = curves(tmp_path)
-    assert set(found) == {"loss", "val_loss", "val_ndcg@20", "val_recall@20"}
+    assert set(found) == {"loss", "seconds", "val_loss", "val_ndcg@20", "val_recall@20"}
     np.testing.assert_allclose(found["loss"], [(3 * first + second) / 4], rtol=1e-5)
     np.testing.assert_allclose(found["val_loss"], found["loss"], rtol=1e-5)
 
@@ -90,7 +88,7 @@ def test_what_is_served_is_trained_on_the_validation_sessions_for_the_best_numbe
     chosen = curves(tmp_path / "run")["val_ndcg@20"]
     refit = curves(tmp_path / "run" / "refit")
     assert len(refit["loss"]) == 1 + int(np.argmax(chosen))
-    assert set(refit) == {"loss"}
+    assert set(refit) == {"loss", "seconds"}
 
 
 @pytest.mark.slow

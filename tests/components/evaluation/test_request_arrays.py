@@ -21,8 +21,25 @@ def test_decodes_engaged_items_only():
     assert requests.item_ids.tolist() == [b"a", b"b", b"c", b"d"]
     history = zip(requests.history_user.tolist(), requests.history_item.tolist(), strict=True)
     assert list(history) == [(0, 0), (0, 0), (0, 2)]
+    assert requests.history_session.tolist() == [0, 1, 1]
     targets = zip(requests.target_user.tolist(), requests.target_item.tolist(), strict=True)
     assert list(targets) == [(0, 1), (1, 0)]
+
+
+def test_sessions_without_an_engagement_have_no_place_among_a_users_sessions():
+    ab, shown, c = [("a", 1), ("b", 1)], [("a", 0)], [("c", 1)]
+    requests = decode_requests(serialize([([shown, ab, shown, c], []), ([c, ab], [])]))
+    assert requests.history_session.tolist() == [0, 0, 1, 0, 1, 1]
+
+
+def test_some_users_of_all():
+    requests = decode_requests(serialize([*USERS, *USERS[:2]]))
+    some = requests.of_users(1, 4)
+    assert (some.users, some.item_ids.tolist()) == (3, requests.item_ids.tolist())
+    assert some.history_user.tolist() == [2, 2, 2]
+    assert some.history_item.tolist() == [0, 0, 2]
+    assert some.history_session.tolist() == [0, 1, 1]
+    assert (some.target_user.tolist(), some.target_item.tolist()) == ([0, 2], [0, 1])
 
 
 def test_decodes_when_nobody_has_a_history_or_a_target():

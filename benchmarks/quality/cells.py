@@ -1,0 +1,57 @@
+"""One measured cell: a method, a data set, a protocol and a seed; measured once and kept.
+
+A benchmark that was killed goes on with the first cell that has no result.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+RESULT_FILE = "result.json"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The result of a method.
+
+    Attributes:
+      seconds: to fit and to recommend.
+      metrics: value of each judged user by metric; a metric may judge fewer users than others.
+      trials: what was tried on validation, and its NDCG@20; the best was taken.
+      epoch_seconds: of a learned method, seconds since training began at the end of each epoch
+        that `trials` lists.
+    """
+
+    seconds: float
+    metrics: dict[str, list[float]]
+    trials: dict[str, float] = field(default_factory=dict)
+    epoch_seconds: list[float] = field(default_factory=list)
+
+    @property
+    def chosen(self) -> str | None:
+        """The setting with the best validation NDCG@20; None where there was nothing to choose."""
+        return max(self.trials, key=lambda name: self.trials[name], default=None)
+
+
+def measured(folder: Path, inputs: dict, measure: Callable[[Path], Cell]) -> Cell:
+    """The cell kept in `folder`, or a new measurement if there is none of the same `inputs`.
+
+    Args:
+      folder: the cell's own.
+      inputs: all that decides the result but the code, as JSON.
+      measure: gets the folder, emptied of nothing, and measures.
+    """
+    fingerprint = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    path = folder / RESULT_FILE
+    if path.exists():
+        kept = json.loads(path.read_text())
+        if kept.pop("fingerprint") == fingerprint:
+            return Cell(**kept)
+    folder.mkdir(parents=True, exist_ok=True)
+    cell = measure(folder)
+    written = folder / f"{RESULT_FILE}.tmp"
+    written.write_text(json.dumps({"fingerprint": fingerprint, **asdict(cell)}))
+    written.replace(path)
+    return cell

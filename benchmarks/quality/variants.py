@@ -1,0 +1,42 @@
+"""The model, its ablations and its next-item baseline, as settings that `--set` takes."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from model.config import ModelConfig
+
+MODEL = "sessionrec"
+
+# An item is less to learn from than a session: more targets a step, and time to learn them.
+_NEXT_ITEM = (
+    "model.paradigm=next-item",
+    "train.targets_per_user=20",
+    "train.epochs=20",
+    "train.patience=3",
+)
+_NO_COUNTS = ("model.repeat=false", "model.trend=false")
+_DEFAULTS = ModelConfig()
+
+VARIANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        MODEL: (),
+        "nipp": (*_NEXT_ITEM, *_NO_COUNTS),
+        "nipp-counts": _NEXT_ITEM,
+        f"{MODEL}-no-counts": _NO_COUNTS,
+        f"{MODEL}-no-rank": ("model.rank_weight=0",),
+        f"{MODEL}-no-repeat": ("model.repeat=false",),
+        f"{MODEL}-no-trend": ("model.trend=false",),
+        f"{MODEL}-no-features": ("data.item_table.features=[]",),
+        f"{MODEL}-no-request-time": ("model.request_time=false",),
+        **{
+            f"{MODEL}-ise-{name}": (f"model.session_encoder={name}",)
+            for name in ("mean", "max", "attention", "transformer")
+            if name != _DEFAULTS.session_encoder
+        },
+        **{
+            f"{MODEL}-sse-{name}": (f"model.sequence_encoder={name}",)
+            for name in ("transformer", "hstu", "gru")
+            if name != _DEFAULTS.sequence_encoder
+        },
+    }
+)

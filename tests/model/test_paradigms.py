@@ -1,0 +1,24 @@
+"""The flat history of the next-item paradigm, worked by hand."""
+
+from tiny_model import DAY, transformed
+
+from model import features, preprocessing
+from model.paradigms import PARADIGMS
+
+# Engaged: 1 and 2 on day 0, nothing on day 1, 3 on day 4; and a user who engaged with nothing.
+USERS = [[(0, [(1, 1), (9, 0), (2, 1)]), (1, [(8, 0)]), (4, [(3, 1)])], [(2, [(5, 0)])]]
+
+
+def test_each_engaged_item_is_a_session_at_the_time_of_its_own():
+    flat = PARADIGMS["next-item"](transformed(USERS, [[(4, 1), (5, 0)], []]))
+    assert flat[features.ITEM_INDEX].to_list() == [[[1], [2], [3]], []]
+    assert flat[features.ENGAGED].to_list() == [[[1], [1], [1]], []]
+    times = [[0, 0, 4 * DAY, 5 * DAY], [3 * DAY]]
+    assert flat[preprocessing.VISIT_TIME].to_list() == times
+    assert flat[preprocessing.VISIT_GAP].to_list() == [[0, 0, 3, 1], [1]]
+    assert flat[preprocessing.TARGET_INDEX].to_list() == [[4, 5], []]
+
+
+def test_the_next_session_paradigm_changes_nothing():
+    inputs = transformed(USERS)
+    assert PARADIGMS["next-session"](inputs) is inputs
