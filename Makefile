@@ -1,8 +1,9 @@
 PYTHON ?= python3.11
 VENV := .venv
+PEER := .cache/peers/rectools
 READY := $(VENV)/.ready
 
-.PHONY: setup run test test-slow lint types lock
+.PHONY: setup run test test-slow lint types lock peers
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -31,3 +32,8 @@ types: $(READY)
 lock: $(READY)
 	@$(VENV)/bin/uv pip compile pyproject.toml --group dev --python-version 3.11 \
 		--python-platform x86_64-manylinux_2_39 --no-header -o requirements.txt
+
+# What `sessionrec benchmark --peers rectools-sasrec` runs; UV_TORCH_BACKEND=cpu spares CUDA's part.
+peers: $(READY)
+	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(PYTHON) $(PEER)
+	@$(VENV)/bin/uv pip install --quiet --python $(PEER) -r benchmarks/peers/rectools.txt

@@ -5,9 +5,11 @@ A benchmark that was killed goes on with the first cell that has no result.
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+import numpy as np
 
 RESULT_FILE = "result.json"
 
@@ -55,3 +57,8 @@ def measured(folder: Path, inputs: dict, measure: Callable[[Path], Cell]) -> Cel
     written.write_text(json.dumps({"fingerprint": fingerprint, **asdict(cell)}))
     written.replace(path)
     return cell
+
+
+def as_lists(metrics: Mapping[str, np.ndarray]) -> dict[str, list[float]]:
+    """Metrics as a cell keeps them."""
+    return {name: values.tolist() for name, values in metrics.items()}

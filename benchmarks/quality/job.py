@@ -14,9 +14,10 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks.quality import served
-from benchmarks.quality.cells import Cell, measured
+from benchmarks.quality.cells import Cell, as_lists, measured
 from benchmarks.quality.neighbours import GRIDS
 from benchmarks.quality.protocol import K, Task, load_task
+from benchmarks.quality.rectools import RECTOOLS, rectools_sasrec
 from benchmarks.quality.trial import CURVES, SERVABLE, TRANSFORMED
 from benchmarks.quality.variants import VARIANTS
 from benchmarks.results import Row, bootstrap_interval, write_results
@@ -32,7 +33,7 @@ from tfx_pipeline.runs import latest_run
 PROTOCOLS: Mapping[str, str] = MappingProxyType(
     {"last-session": "quality", "global-time": "quality-global-time"}
 )
-PEERS = (*COUNTERS, *GRIDS)
+PEERS = (*COUNTERS, *GRIDS, RECTOOLS)
 NDCG = f"ndcg@{K}"
 SHOWN_NDCG = "shown-ndcg"
 
@@ -111,7 +112,11 @@ class _Measurement:
         self._test = load_task(refit, folder(features.TEST_SPLIT), least)
         rows: list[Row] = []
         for peer in self._plan.peers:
-            rows += self._rows_of(peer, {None: self._peer(peer)})
+            if peer == RECTOOLS:
+                seeds = range(self._plan.seeds)
+                rows += self._rows_of(peer, {seed: self._rectools(seed) for seed in seeds})
+            else:
+                rows += self._rows_of(peer, {None: self._peer(peer)})
         for method in self._plan.methods:
             settings = VARIANTS[method]
             if self._config.data.item_table is None and any("item_table" in s for s in settings):
@@ -120,6 +125,11 @@ class _Measurement:
             seeds = range(self._plan.seeds)
             rows += self._rows_of(method, {seed: self._variant(method, seed) for seed in seeds})
         return rows
+
+    def _rectools(self, seed: int) -> Cell:
+        inputs = {"examples": self._examples, "seed": seed}
+        measure = partial(rectools_sasrec, self._validation, self._test, seed)
+        return self._measured(f"{RECTOOLS}-{seed}", inputs, measure)
 
     def _peer(self, name: str) -> Cell:
         inputs = {"examples": self._examples, "grid": [str(s) for s in GRIDS.get(name, ())]}
@@ -137,7 +147,7 @@ class _Measurement:
         else:
             best = max(GRIDS[name], key=lambda setting: trials[str(setting)])
             lists = _lists(best.recommend, self._test)
-        return Cell(time.perf_counter() - start, _as_lists(self._test.metrics(lists)), trials)
+        return Cell(time.perf_counter() - start, as_lists(self._test.metrics(lists)), trials)
 
     def _variant(self, method: str, seed: int) -> Cell:
         settings = (*self._settings, *VARIANTS[method], f"train.seed={seed}")
@@ -160,7 +170,7 @@ class _Measurement:
         rmtree(folder / SERVABLE)
         curves = read_curves(str(folder / CURVES))
         trials = {f"epoch {n}": value for n, value in enumerate(curves[f"val_{NDCG}"], 1)}
-        return Cell(seconds, _as_lists(metrics), trials, curves["seconds"])
+        return Cell(seconds, as_lists(metrics), trials, curves["seconds"])
 
     def _measured(self, name: str, inputs: dict, measure: Callable[[Path], Cell]) -> Cell:
         cell = measured(self._cells / name, inputs, measure)
@@ -196,10 +206,6 @@ class _Measurement:
 
 def _lists(recommend: Callable, task: Task) -> list[list[int]]:
     return recommend(task.fit, task.requests, task.popular, K)[task.users].tolist()
-
-
-def _as_lists(metrics: dict[str, np.ndarray]) -> dict[str, list[float]]:
-    return {name: values.tolist() for name, values in metrics.items()}
 
 
 def _run_trial(path: Path, settings: tuple[str, ...], metadata: str, folder: Path) -> None:

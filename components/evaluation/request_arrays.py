@@ -27,7 +27,8 @@ class Requests:
     Attributes:
       users: how many requests there are.
       item_ids: bytes [items], sorted.
-      history_user, history_item: int64 [entries], an entry per session and distinct item in it.
+      history_user, history_item: int64 [entries], an entry per session and distinct item in it,
+        in the order of time.
       history_session: which of the user's sessions it is, 0 the first, int64 [entries].
       target_user, target_item: int64 [targets], an entry per user and distinct target item.
     """
@@ -147,6 +148,7 @@ def _encode(ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _distinct(group: np.ndarray, item: np.ndarray, items: int) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct (group, item) pairs, sorted."""
-    pairs = np.unique(group * items + item)
-    return pairs // max(items, 1), pairs % max(items, 1)
+    """The distinct (group, item) pairs in the order in which they first stand."""
+    _, first = np.unique(group * items + item, return_index=True)
+    first.sort()
+    return group[first], item[first]

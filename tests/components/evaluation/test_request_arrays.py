@@ -20,7 +20,7 @@ def test_decodes_engaged_items_only():
     assert requests.users == 3
     assert requests.item_ids.tolist() == [b"a", b"b", b"c", b"d"]
     history = zip(requests.history_user.tolist(), requests.history_item.tolist(), strict=True)
-    assert list(history) == [(0, 0), (0, 0), (0, 2)]
+    assert list(history) == [(0, 0), (0, 2), (0, 0)]
     assert requests.history_session.tolist() == [0, 1, 1]
     targets = zip(requests.target_user.tolist(), requests.target_item.tolist(), strict=True)
     assert list(targets) == [(0, 1), (1, 0)]
@@ -37,7 +37,7 @@ def test_some_users_of_all():
     some = requests.of_users(1, 4)
     assert (some.users, some.item_ids.tolist()) == (3, requests.item_ids.tolist())
     assert some.history_user.tolist() == [2, 2, 2]
-    assert some.history_item.tolist() == [0, 0, 2]
+    assert some.history_item.tolist() == [0, 2, 0]
     assert some.history_session.tolist() == [0, 1, 1]
     assert (some.target_user.tolist(), some.target_item.tolist()) == ([0, 2], [0, 1])
 

@@ -1,0 +1,1 @@
+"""Peers that need an environment of their own: a script and its requirements each."""

@@ -1,0 +1,127 @@
+"""RecTools' SASRec with the softmax loss, trained until its validation stops improving.
+
+Runs in an environment of its own (`make peers`), on arrays that `benchmarks.quality.sasrec` writes.
+The number of epochs is chosen on the validation task; the model whose lists are judged is trained
+anew on the test task's histories for as many, as SessionRec's is.
+
+    python -m benchmarks.peers.rectools_sasrec FOLDER --seed 0
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytorch_lightning
+import torch
+from rectools import Columns
+from rectools.dataset import Dataset
+from rectools.models import SASRecModel
+
+from components.evaluation.ranking import ranking_metrics
+
+K = 20
+MAX_EPOCHS, PATIENCE = 200, 10
+
+
+def main() -> None:
+    """Writes lists.json: `lists` by judged user, `validation` and `seconds` by epoch."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args()
+    validation, test = (np.load(given.folder / f"{name}.npz") for name in ("validation", "test"))
+    curve, seconds, parameters = _choose_epochs(validation, given.seed)
+    epochs = 1 + int(np.argmax(curve))
+    model = _model(given.seed)
+    _train(model, _dataset(test["fit_user"], test["fit_item"]), epochs)
+    content = {
+        "lists": _lists(model, test),
+        "validation": curve,
+        "seconds": seconds,
+        "parameters": parameters,
+    }
+    (given.folder / "lists.json").write_text(json.dumps(content))
+
+
+def _choose_epochs(task, seed: int) -> tuple[list[float], list[float], int]:
+    """Validation NDCG, and seconds of training so far, by epoch; and the model's size."""
+    targets = [
+        set(task["target_item"][task["target_user"] == user].tolist()) for user in task["judged"]
+    ]
+    model, dataset = _model(seed), _dataset(task["fit_user"], task["fit_item"])
+    curve: list[float] = []
+    seconds = [0.0]
+    while len(curve) < MAX_EPOCHS and len(curve) - int(np.argmax(curve or [0])) <= PATIENCE:
+        start = time.perf_counter()
+        _train(model, dataset, 1)
+        seconds.append(seconds[-1] + time.perf_counter() - start)
+        ndcg = ranking_metrics(_lists(model, task), targets, [K])[f"ndcg@{K}"]
+        curve.append(float(ndcg.mean()))
+        print(f"epoch {len(curve)}: NDCG@{K} {curve[-1]:.4f}, {seconds[-1]:.0f} s", flush=True)
+    parameters = sum(weight.numel() for weight in model.torch_model.parameters())
+    return curve, seconds[1:], parameters
+
+
+def _model(seed: int) -> SASRecModel:
+    """Width, depth, heads and dropout are SessionRec's; the history is SASRec's."""
+    pytorch_lightning.seed_everything(seed)
+    return SASRecModel(
+        n_blocks=2,
+        n_heads=2,
+        n_factors=64,
+        dropout_rate=0.2,
+        session_max_len=100,
+        loss="softmax",
+        lr=1e-3,
+        batch_size=128,
+        get_trainer_func=_trainer,
+    )
+
+
+def _trainer() -> pytorch_lightning.Trainer:
+    return pytorch_lightning.Trainer(
+        max_epochs=1,
+        deterministic=True,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        enable_checkpointing=False,
+        logger=False,
+    )
+
+
+def _train(model: SASRecModel, dataset: Dataset, epochs: int) -> None:
+    model.fit_partial(dataset, min_epochs=epochs, max_epochs=epochs)
+
+
+def _dataset(user: np.ndarray, item: np.ndarray) -> Dataset:
+    """Interactions in the order of their time, which is all that SASRec reads of it."""
+    order = pd.Timestamp("2000-01-01") + pd.to_timedelta(np.arange(len(user)), unit="s")
+    return Dataset.construct(
+        pd.DataFrame(
+            {Columns.User: user, Columns.Item: item, Columns.Weight: 1.0, Columns.Datetime: order}
+        )
+    )
+
+
+def _lists(model: SASRecModel, task) -> list[list[int]]:
+    """The best items of the catalogue for each judged user; popular ones where it knows none."""
+    known = np.isin(task["judged"], task["history_user"])
+    with torch.inference_mode():
+        found = model.recommend(
+            users=task["judged"][known],
+            dataset=_dataset(task["history_user"], task["history_item"]),
+            k=K,
+            filter_viewed=False,
+            items_to_recommend=task["catalogue"],
+            on_unsupported_targets="ignore",
+        )
+    by_user = found.groupby(Columns.User)[Columns.Item].agg(list).to_dict()
+    popular = task["catalogue"][:K].tolist()
+    return [by_user.get(user, popular) for user in task["judged"].tolist()]
+
+
+if __name__ == "__main__":
+    main()
