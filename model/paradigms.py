@@ -8,16 +8,24 @@ import tensorflow as tf
 
 from model import features, preprocessing
 
+_EVENTS = (features.ITEM_INDEX, features.ITEM_ROW, features.ENGAGED)
+
 
 def flatten_sessions(inputs: dict) -> dict:
     """Transform's output with one session per engaged item; an item has its session's visit.
 
-    The request stays the last visit, and targets are as they were.
+    The items of a session are shuffled, the same way every time: a basket has no order, and the
+    order of ids, which ingestion gives it, would be learned instead of what comes next. The request
+    stays the last visit, and targets are as they were.
     """
+    inputs = dict(inputs)
+    order = _shuffled(inputs[features.ITEM_INDEX])
+    for name in _EVENTS:
+        inputs[name] = inputs[name].with_flat_values(tf.gather(inputs[name].flat_values, order))
     is_engaged = tf.equal(inputs[features.ENGAGED], 1)
     items = tf.reduce_sum(tf.cast(is_engaged, tf.int64), axis=2)  # [batch, sessions]
     flat = dict(inputs)
-    for name in (features.ITEM_INDEX, features.ITEM_ROW, features.ENGAGED):
+    for name in _EVENTS:
         kept = tf.ragged.boolean_mask(inputs[name], is_engaged).merge_dims(1, 2)
         one_each = tf.RaggedTensor.from_row_lengths(kept.values, tf.ones_like(kept.values))
         flat[name] = kept.with_values(one_each)  # [batch, items, 1]
@@ -28,6 +36,13 @@ def flatten_sessions(inputs: dict) -> dict:
         repeated = tf.RaggedTensor.from_row_lengths(repeated, count)
         flat[name] = tf.concat([repeated, visit[:, -1:]], axis=1)
     return flat
+
+
+def _shuffled(items: tf.RaggedTensor) -> tf.Tensor:
+    """Places of the flat values, those of each session among themselves: int32 [events]."""
+    session = items.values.value_rowids()
+    draw = tf.random.stateless_uniform(tf.shape(session), [0, 0], dtype=tf.float64)
+    return tf.argsort(tf.cast(session, tf.float64) + draw)
 
 
 PARADIGMS = {"next-session": lambda inputs: inputs, "next-item": flatten_sessions}

@@ -166,8 +166,8 @@ def quality(
     for path in config:
         _load(path, set_)
     with quiet(_log_in(QUALITY_OUTPUT)) as console:
-        from benchmarks.quality.job import PEERS, PROTOCOLS, Plan, benchmark_quality
-        from benchmarks.quality.variants import VARIANTS
+        from benchmarks.quality import PEERS, PROTOCOLS, Plan, benchmark_quality
+        from benchmarks.variants import VARIANTS
         from tfx_pipeline.local_runner import StageError
 
         command = shlex.join(["sessionrec", *sys.argv[1:]])

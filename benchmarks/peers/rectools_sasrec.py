@@ -1,8 +1,8 @@
 """RecTools' SASRec with the softmax loss, trained until its validation stops improving.
 
-Runs in an environment of its own (`make peers`), on arrays that `benchmarks.quality.sasrec` writes.
-The number of epochs is chosen on the validation task; the model whose lists are judged is trained
-anew on the test task's histories for as many, as SessionRec's is.
+Runs in an environment of its own (`make peers`), on arrays that `benchmarks.peers.rectools`
+writes. The number of epochs is chosen on the validation task; with a test task, the model whose
+lists are judged is trained anew on its histories for as many, as SessionRec's is.
 
     python -m benchmarks.peers.rectools_sasrec FOLDER --seed 0
 """
@@ -23,46 +23,47 @@ from rectools.models import SASRecModel
 from components.evaluation.ranking import ranking_metrics
 
 K = 20
-MAX_EPOCHS, PATIENCE = 200, 10
+PATIENCE = 10
+# It can take hours to stop improving; it is cut off where that would take longer than this.
+MAX_TRAINING_SECONDS = 1200
 
 
 def main() -> None:
-    """Writes lists.json: `lists` by judged user, `validation` and `seconds` by epoch."""
+    """Writes curve.json, `validation` and `seconds` by epoch; and lists.json by judged user."""
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--epochs", type=int)
     given = parser.parse_args()
-    validation, test = (np.load(given.folder / f"{name}.npz") for name in ("validation", "test"))
-    curve, seconds, parameters = _choose_epochs(validation, given.seed)
-    epochs = 1 + int(np.argmax(curve))
+    curve, seconds = _choose_epochs(np.load(given.folder / "validation.npz"), given)
+    content = {"validation": curve, "seconds": seconds}
+    (given.folder / "curve.json").write_text(json.dumps(content))
+    if not (given.folder / "test.npz").exists():
+        return
+    test = np.load(given.folder / "test.npz")
     model = _model(given.seed)
-    _train(model, _dataset(test["fit_user"], test["fit_item"]), epochs)
-    content = {
-        "lists": _lists(model, test),
-        "validation": curve,
-        "seconds": seconds,
-        "parameters": parameters,
-    }
-    (given.folder / "lists.json").write_text(json.dumps(content))
+    _train(model, _dataset(test["fit_user"], test["fit_item"]), 1 + int(np.argmax(curve)))
+    (given.folder / "lists.json").write_text(json.dumps(_lists(model, test)))
 
 
-def _choose_epochs(task, seed: int) -> tuple[list[float], list[float], int]:
-    """Validation NDCG, and seconds of training so far, by epoch; and the model's size."""
+def _choose_epochs(task, given: argparse.Namespace) -> tuple[list[float], list[float]]:
+    """Validation NDCG, and seconds of training so far, by epoch."""
     targets = [
         set(task["target_item"][task["target_user"] == user].tolist()) for user in task["judged"]
     ]
-    model, dataset = _model(seed), _dataset(task["fit_user"], task["fit_item"])
+    model, dataset = _model(given.seed), _dataset(task["fit_user"], task["fit_item"])
     curve: list[float] = []
     seconds = [0.0]
-    while len(curve) < MAX_EPOCHS and len(curve) - int(np.argmax(curve or [0])) <= PATIENCE:
+    while len(curve) - int(np.argmax(curve or [0])) <= PATIENCE:
         start = time.perf_counter()
         _train(model, dataset, 1)
         seconds.append(seconds[-1] + time.perf_counter() - start)
         ndcg = ranking_metrics(_lists(model, task), targets, [K])[f"ndcg@{K}"]
         curve.append(float(ndcg.mean()))
         print(f"epoch {len(curve)}: NDCG@{K} {curve[-1]:.4f}, {seconds[-1]:.0f} s", flush=True)
-    parameters = sum(weight.numel() for weight in model.torch_model.parameters())
-    return curve, seconds[1:], parameters
+        if len(curve) == given.epochs or seconds[-1] >= MAX_TRAINING_SECONDS:
+            break
+    return curve, seconds[1:]
 
 
 def _model(seed: int) -> SASRecModel:

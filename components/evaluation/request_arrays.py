@@ -30,6 +30,7 @@ class Requests:
       history_user, history_item: int64 [entries], an entry per session and distinct item in it,
         in the order of time.
       history_session: which of the user's sessions it is, 0 the first, int64 [entries].
+      history_time: of the item's first event in the session, unix seconds, int64 [entries].
       target_user, target_item: int64 [targets], an entry per user and distinct target item.
     """
 
@@ -38,6 +39,7 @@ class Requests:
     history_user: np.ndarray
     history_item: np.ndarray
     history_session: np.ndarray
+    history_time: np.ndarray
     target_user: np.ndarray
     target_item: np.ndarray
 
@@ -51,6 +53,7 @@ class Requests:
             history_user=self.history_user[history] - start,
             history_item=self.history_item[history],
             history_session=self.history_session[history],
+            history_time=self.history_time[history],
             target_user=self.target_user[target] - start,
             target_item=self.target_item[target],
         )
@@ -102,22 +105,23 @@ def decode_requests(examples: Sequence[bytes]) -> Requests:
         np.arange(len(user_of_session)), _numpy(session_length.flatten()).astype(np.int64)
     )
     engaged = _numpy(batch.column(features.ENGAGED).flatten()) == 1
-    session, history_item = _distinct(
-        session_of_event[engaged], codes[:events][engaged], len(item_ids)
-    )
+    time = _numpy(batch.column(features.TIMESTAMP).flatten())[engaged]
+    session, item = session_of_event[engaged], codes[:events][engaged]
+    first = _distinct(session, item, len(item_ids))
+    session = session[first]
 
     engaged = _numpy(batch.column(features.TARGET_ENGAGED).flatten()) == 1
-    target_user, target_item = _distinct(
-        _list_of_each_value(targets)[engaged], codes[events:][engaged], len(item_ids)
-    )
+    target_user, target_item = _list_of_each_value(targets)[engaged], codes[events:][engaged]
+    first_target = _distinct(target_user, target_item, len(item_ids))
     return Requests(
         users=batch.num_rows,
         item_ids=item_ids,
         history_user=user_of_session[session],
-        history_item=history_item,
+        history_item=item[first],
         history_session=_place_among_the_users(session, user_of_session[session]),
-        target_user=target_user,
-        target_item=target_item,
+        history_time=time[first],
+        target_user=target_user[first_target],
+        target_item=target_item[first_target],
     )
 
 
@@ -147,8 +151,8 @@ def _encode(ids: pa.Array) -> tuple[np.ndarray, np.ndarray]:
     return _numpy(encoded.dictionary.take(pa.array(order))), position[codes]
 
 
-def _distinct(group: np.ndarray, item: np.ndarray, items: int) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct (group, item) pairs in the order in which they first stand."""
+def _distinct(group: np.ndarray, item: np.ndarray, items: int) -> np.ndarray:
+    """Where the distinct (group, item) pairs first stand, ascending: int64 [pairs]."""
     _, first = np.unique(group * items + item, return_index=True)
     first.sort()
-    return group[first], item[first]
+    return first

@@ -1,6 +1,6 @@
 """A cell is measured once for the same inputs."""
 
-from benchmarks.quality.cells import Cell, measured
+from benchmarks.cells import Cell, measured
 
 
 def cell(value: float) -> Cell:

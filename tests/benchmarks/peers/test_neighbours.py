@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from benchmarks.quality.neighbours import ItemKnn, TifuKnn, best_items
+from benchmarks.peers.neighbours import ItemKnn, TifuKnn, best_items
 from components.evaluation.counters import rank_by_popularity
 from components.evaluation.request_arrays import decode_requests
 from tests.components.tiny_examples import serialize

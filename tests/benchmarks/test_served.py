@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from benchmarks.quality.served import recommended, shown_ndcg
+from benchmarks.served import recommended, shown_ndcg
 from tests.components.tiny_examples import serialize
 
 

@@ -1,6 +1,6 @@
 """Train one variant of the model on what a pipeline run transformed, as its Trainer would.
 
-Each trial runs in a process of its own (`python -m benchmarks.quality.trial`), so that none
+Each trial runs in a process of its own (`python -m benchmarks.trial`), so that none
 inherits a graph, a seed or memory from another.
 """
 
@@ -55,7 +55,7 @@ def trainer_arguments(config: Config, outputs: dict[str, Artifact]) -> FnArgs:
 
 def main(arguments: list[str]) -> None:
     """Read the variant from a configuration file and settings, as `sessionrec run` does."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.quality.trial")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.trial")
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--metadata", required=True)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from benchmarks.quality.protocol import load_task
+from benchmarks.protocol import load_task
 from tests.components.tiny_examples import serialize, write_tfrecord
 
 # Sessions per item: a 3, b 2, c 1. With at least 2 the catalogue is a, b.

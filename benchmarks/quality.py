@@ -13,13 +13,13 @@ from types import MappingProxyType
 import numpy as np
 from rich.console import Console
 
-from benchmarks.quality import served
-from benchmarks.quality.cells import Cell, as_lists, measured
-from benchmarks.quality.neighbours import GRIDS
-from benchmarks.quality.protocol import K, Task, load_task
-from benchmarks.quality.rectools import RECTOOLS, rectools_sasrec
-from benchmarks.quality.trial import CURVES, SERVABLE, TRANSFORMED
-from benchmarks.quality.variants import VARIANTS
+from benchmarks import served
+from benchmarks.cells import Cell, as_lists, measured
+from benchmarks.peers.neighbours import GRIDS
+from benchmarks.protocol import K, Task, load_task
+from benchmarks.peers.rectools import RECTOOLS, rectools_sasrec
+from benchmarks.trial import CURVES, SERVABLE, TRANSFORMED
+from benchmarks.variants import VARIANTS
 from benchmarks.results import Row, bootstrap_interval, write_results
 from components.evaluation.counters import COUNTERS
 from components.ingestion.shards import split_folder
@@ -209,7 +209,7 @@ def _lists(recommend: Callable, task: Task) -> list[list[int]]:
 
 
 def _run_trial(path: Path, settings: tuple[str, ...], metadata: str, folder: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.quality.trial", f"--config={path}"]
+    command = [sys.executable, "-m", "benchmarks.trial", f"--config={path}"]
     command += [f"--set={setting}" for setting in settings]
     command += [f"--metadata={metadata}", f"--folder={folder}"]
     log = folder / "log.txt"

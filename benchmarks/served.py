@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.metrics import ndcg_score
 
-from benchmarks.quality.protocol import K
+from benchmarks.protocol import K
 from model import features
 
 _BATCH = 256

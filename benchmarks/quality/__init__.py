@@ -1,1 +1,0 @@
-"""Quality of the recommended lists: the model, its ablations and its peers, measured alike."""
