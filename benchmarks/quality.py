@@ -1,7 +1,5 @@
 """`sessionrec benchmark quality`: the model, its ablations and its peers, measured alike."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -16,18 +14,15 @@ from rich.console import Console
 from benchmarks import served
 from benchmarks.cells import Cell, as_lists, measured
 from benchmarks.peers.neighbours import GRIDS
-from benchmarks.protocol import K, Task, load_task
 from benchmarks.peers.rectools import RECTOOLS, rectools_sasrec
-from benchmarks.trial import CURVES, SERVABLE, TRANSFORMED
+from benchmarks.plots import plot_curves
+from benchmarks.prepare import prepare
+from benchmarks.protocol import K, Task
+from benchmarks.results import CURVE, Row, bootstrap_interval, write_results
+from benchmarks.trial import CURVES, SERVABLE
 from benchmarks.variants import VARIANTS
-from benchmarks.results import Row, bootstrap_interval, write_results
 from components.evaluation.counters import COUNTERS
-from components.ingestion.shards import split_folder
-from model import features
 from model.trainer import read_curves
-from tfx_pipeline.config import Config, load_config
-from tfx_pipeline.local_runner import StageError, run_pipeline
-from tfx_pipeline.runs import latest_run
 
 # The name of each protocol's rows.
 PROTOCOLS: Mapping[str, str] = MappingProxyType(
@@ -78,6 +73,7 @@ def benchmark_quality(plan: Plan, output: Path, command: str, console: Console) 
         for protocol in plan.protocols:
             rows += _Measurement(plan, path, protocol, command, console).rows()
     write_results(rows, output)
+    plot_curves(rows, output)
     console.print(f"results: {output}")
 
 
@@ -85,31 +81,13 @@ class _Measurement:
     """All methods on one data set under one protocol."""
 
     def __init__(self, plan: Plan, path: Path, protocol: str, command: str, console: Console):
-        self._plan, self._path, self._console = plan, path, console
-        self._command = command
+        self._plan, self._console, self._command = plan, console, command
         self._benchmark = PROTOCOLS[protocol]
-        base = load_config(path, plan.settings)
-        self._dataset = base.pipeline.name
-        name = f"{self._dataset}_{protocol.replace('-', '_')}"
-        self._settings = (
-            *plan.settings,
-            f"split.protocol={protocol}",
-            f'pipeline.name="{name}"',
-        )
-        self._config = load_config(path, self._settings)
-        self._cells = plan.cells / name
+        self._data = prepare(path, plan.settings, protocol, console)
+        self._cells = plan.cells / self._data.config.pipeline.name
 
     def rows(self) -> list[Row]:
-        """Run the pipeline up to Transform, then measure."""
-        self._console.print(f"{self._config.pipeline.name}:")
-        run_pipeline(self._config, self._console, until="Transform")
-        run = latest_run(self._config.metadata_path, TRANSFORMED)
-        folder = partial(split_folder, run.examples_uri)
-        least = self._config.model.min_sessions_per_item
-        train, refit = folder(features.TRAIN_SPLIT), folder(features.REFIT_SPLIT)
-        self._examples = run.examples_uri
-        self._validation = load_task(train, folder(features.EVAL_SPLIT), least)
-        self._test = load_task(refit, folder(features.TEST_SPLIT), least)
+        """Measure what is not kept."""
         rows: list[Row] = []
         for peer in self._plan.peers:
             if peer == RECTOOLS:
@@ -119,7 +97,9 @@ class _Measurement:
                 rows += self._rows_of(peer, {None: self._peer(peer)})
         for method in self._plan.methods:
             settings = VARIANTS[method]
-            if self._config.data.item_table is None and any("item_table" in s for s in settings):
+            if self._data.config.data.item_table is None and any(
+                "item_table" in s for s in settings
+            ):
                 self._console.print(f"  {method}: without an item table this is the model itself")
                 continue
             seeds = range(self._plan.seeds)
@@ -127,44 +107,42 @@ class _Measurement:
         return rows
 
     def _rectools(self, seed: int) -> Cell:
-        inputs = {"examples": self._examples, "seed": seed}
-        measure = partial(rectools_sasrec, self._validation, self._test, seed)
+        inputs = {"examples": self._data.examples, "seed": seed}
+        measure = partial(rectools_sasrec, self._data.validation, self._data.test, seed)
         return self._measured(f"{RECTOOLS}-{seed}", inputs, measure)
 
     def _peer(self, name: str) -> Cell:
-        inputs = {"examples": self._examples, "grid": [str(s) for s in GRIDS.get(name, ())]}
+        inputs = {"examples": self._data.examples, "grid": [str(s) for s in GRIDS.get(name, ())]}
         return self._measured(name, inputs, lambda _: self._count(name))
 
     def _count(self, name: str) -> Cell:
         trials: dict[str, float] = {}
         for setting in GRIDS.get(name, ()):
-            lists = _lists(setting.recommend, self._validation)
-            trials[str(setting)] = float(self._validation.metrics(lists)[NDCG].mean())
+            lists = _lists(setting.recommend, self._data.validation)
+            trials[str(setting)] = float(self._data.validation.metrics(lists)[NDCG].mean())
         start = time.perf_counter()
         if name in COUNTERS:
-            task = self._test
+            task = self._data.test
             lists = COUNTERS[name](task.requests, task.popular, K)[task.users].tolist()
         else:
             best = max(GRIDS[name], key=lambda setting: trials[str(setting)])
-            lists = _lists(best.recommend, self._test)
-        return Cell(time.perf_counter() - start, as_lists(self._test.metrics(lists)), trials)
+            lists = _lists(best.recommend, self._data.test)
+        return Cell(time.perf_counter() - start, as_lists(self._data.test.metrics(lists)), trials)
 
     def _variant(self, method: str, seed: int) -> Cell:
-        settings = (*self._settings, *VARIANTS[method], f"train.seed={seed}")
-        config = load_config(self._path, settings)
-        inputs = {"examples": self._examples, "config": config.model_dump(mode="json")}
-        return self._measured(f"{method}-{seed}", inputs, partial(self._train, settings, config))
+        settings = (*VARIANTS[method], f"train.seed={seed}")
+        config = self._data.with_settings(settings).model_dump(mode="json")
+        inputs = {"examples": self._data.examples, "config": config}
+        return self._measured(f"{method}-{seed}", inputs, partial(self._train, settings))
 
-    def _train(self, settings: tuple[str, ...], config: Config, folder: Path) -> Cell:
+    def _train(self, settings: tuple[str, ...], folder: Path) -> Cell:
         rmtree(folder)
         folder.mkdir()
-        start = time.perf_counter()
-        _run_trial(self._path, settings, config.metadata_path, folder)
-        seconds = time.perf_counter() - start
+        seconds = self._data.train(settings, folder)
         signatures = served.load(str(folder / SERVABLE))
-        lists = served.recommended(signatures, self._test.judged_examples)
-        metrics = self._test.metrics(self._test.positions(lists))
-        shown = served.shown_ndcg(signatures, self._test.judged_examples)
+        lists = served.recommended(signatures, self._data.test.judged_examples)
+        metrics = self._data.test.metrics(self._data.test.positions(lists))
+        shown = served.shown_ndcg(signatures, self._data.test.judged_examples)
         if len(shown):
             metrics[SHOWN_NDCG] = shown
         rmtree(folder / SERVABLE)
@@ -188,7 +166,7 @@ class _Measurement:
         row = partial(
             Row,
             benchmark=self._benchmark,
-            dataset=self._dataset,
+            dataset=self._data.dataset,
             method=method,
             seed=seed,
             seconds=round(float(np.mean([cell.seconds for cell in cells])), 3),
@@ -202,19 +180,18 @@ class _Measurement:
         if chosen:
             value = float(np.mean(chosen))
             yield row(metric=f"validation-{NDCG}", value=value, low=value, high=value)
+        if seed is not None:
+            [cell] = cells
+            for epoch, at in enumerate(cell.epoch_seconds, 1):
+                value = cell.trials[f"epoch {epoch}"]
+                yield row(
+                    metric=f"{CURVE}{epoch}",
+                    value=value,
+                    low=value,
+                    high=value,
+                    seconds=round(at, 3),
+                )
 
 
 def _lists(recommend: Callable, task: Task) -> list[list[int]]:
     return recommend(task.fit, task.requests, task.popular, K)[task.users].tolist()
-
-
-def _run_trial(path: Path, settings: tuple[str, ...], metadata: str, folder: Path) -> None:
-    command = [sys.executable, "-m", "benchmarks.trial", f"--config={path}"]
-    command += [f"--set={setting}" for setting in settings]
-    command += [f"--metadata={metadata}", f"--folder={folder}"]
-    log = folder / "log.txt"
-    with log.open("w") as file:
-        done = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, check=False)
-    if done.returncode:
-        last = log.read_text().strip().splitlines()[-1:]
-        raise StageError(f"training failed, see {log}: {''.join(last)}")

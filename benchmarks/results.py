@@ -7,6 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+# Metric of a point of a learning curve: validation NDCG@20 after an epoch and so many seconds.
+CURVE = "validation-ndcg@20-epoch-"
+# What a scaling law is fitted over, and what it predicts.
+SIZES = PARAMETERS, INTERACTIONS = "parameters", "interactions"
+LOSS, FITTED_LOSS = "validation-loss", "fitted-validation-loss"
 _RESAMPLES = 1000
 
 
@@ -52,8 +57,9 @@ def bootstrap_interval(values: np.ndarray, seed: int) -> tuple[float, float]:
 def markdown_table(rows: Sequence[Row]) -> str:
     """A line for each data set and method, a column for each metric: value [low, high].
 
-    Means over seeds only, with how many seeds and the mean seconds of one.
+    Means over seeds only, with how many seeds and the mean seconds of one; no learning curves.
     """
+    rows = [row for row in rows if not row.metric.startswith(CURVE)]
     metrics = list(dict.fromkeys(row.metric for row in rows))
     lines = [["benchmark", "dataset", "method", "seeds", "seconds", *metrics]]
     lines.append(["---"] * len(lines[0]))

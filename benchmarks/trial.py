@@ -5,9 +5,12 @@ inherits a graph, a seed or memory from another.
 """
 
 import argparse
+import json
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import tensorflow as tf
 from tfx.components.trainer.fn_args_utils import FnArgs, get_common_fn_args
 from tfx.types import artifact_utils, standard_artifacts
 
@@ -19,20 +22,31 @@ from tfx_pipeline.runs import Artifact, latest_run
 
 TRANSFORMED = "Transform.transformed_examples"
 SERVABLE, CURVES = "servable", "curves"
+_INTERACTIONS = "interactions.json"
 
 
-def train(config: Config, metadata_path: str, folder: Path) -> None:
-    """Write a SavedModel and the learning curves.
+def train(config: Config, metadata_path: str, folder: Path, users: float = 1.0) -> None:
+    """Write a SavedModel, the learning curves and how much was trained on.
 
     Args:
       config: of the variant.
       metadata_path: of the pipeline whose latest Transform output is trained on.
-      folder: gets `servable` and `curves`.
+      folder: gets `servable`, `curves` and `interactions.json`.
+      users: share of the users that are trained on; the validation is the same.
     """
     arguments = trainer_arguments(config, latest_run(metadata_path, TRANSFORMED).outputs)
+    if users < 1:
+        arguments.train_files = [_thinned(files, users, folder) for files in arguments.train_files]
     arguments.serving_model_dir = str(folder / SERVABLE)
     arguments.model_run_dir = str(folder / CURVES)
     trainer.run_fn(arguments)
+    count = sum(map(_engaged_events, _records(arguments.train_files[0])))
+    (folder / _INTERACTIONS).write_text(json.dumps(count))
+
+
+def interactions(folder: Path) -> int:
+    """How many engaged items the training histories of the trial in `folder` hold."""
+    return json.loads((folder / _INTERACTIONS).read_text())
 
 
 def trainer_arguments(config: Config, outputs: dict[str, Artifact]) -> FnArgs:
@@ -53,6 +67,29 @@ def trainer_arguments(config: Config, outputs: dict[str, Artifact]) -> FnArgs:
     return get_common_fn_args(inputs, component.exec_properties)
 
 
+def _thinned(pattern: str, users: float, folder: Path) -> str:
+    """Copies a split, with evenly spread users of it only; returns the pattern of the copy."""
+    split = folder / Path(pattern).parent.name
+    split.mkdir()
+    options = tf.io.TFRecordOptions(compression_type="GZIP")
+    with tf.io.TFRecordWriter(str(split / "part.gz"), options) as writer:
+        for place, record in enumerate(_records(pattern)):
+            if int((place + 1) * users) > int(place * users):
+                writer.write(record)
+    return str(split / "*")
+
+
+def _records(pattern: str) -> Iterator[bytes]:
+    files = sorted(tf.io.gfile.glob(pattern))
+    return tf.data.TFRecordDataset(files, "GZIP").as_numpy_iterator()
+
+
+def _engaged_events(record: bytes) -> int:
+    """Of one user, as Transform writes ragged features."""
+    feature = tf.train.Example.FromString(record).features.feature
+    return sum(feature[f"{features.ENGAGED}$ragged_values"].int64_list.value)
+
+
 def main(arguments: list[str]) -> None:
     """Read the variant from a configuration file and settings, as `sessionrec run` does."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.trial")
@@ -60,8 +97,10 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--metadata", required=True)
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--users", type=float, default=1.0)
     given = parser.parse_args(arguments)
-    train(load_config(given.config, tuple(given.set)), given.metadata, given.folder)
+    config = load_config(given.config, tuple(given.set))
+    train(config, given.metadata, given.folder, given.users)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from model.config import ModelConfig
 
-MODEL = "sessionrec"
+MODEL, NIPP = "sessionrec", "nipp"
 
 # An item is less to learn from than a session: more targets a step, and time to learn them.
 _NEXT_ITEM = (
@@ -20,8 +20,8 @@ _DEFAULTS = ModelConfig()
 VARIANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         MODEL: (),
-        "nipp": (*_NEXT_ITEM, *_NO_COUNTS),
-        "nipp-counts": _NEXT_ITEM,
+        NIPP: (*_NEXT_ITEM, *_NO_COUNTS),
+        f"{NIPP}-counts": _NEXT_ITEM,
         f"{MODEL}-no-counts": _NO_COUNTS,
         f"{MODEL}-no-rank": ("model.rank_weight=0",),
         f"{MODEL}-no-repeat": ("model.repeat=false",),

@@ -5,7 +5,6 @@ import json
 import logging
 import os
 import time
-from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -145,7 +144,7 @@ def fit(
         epochs=epochs,
         verbose=0,
         callbacks=[
-            tf.keras.callbacks.LambdaCallback(on_epoch_end=_add_seconds()),
+            _Stopwatch(),
             WeightAverage(config.weight_average),
             *([stop] if validation else []),
             tf.keras.callbacks.TensorBoard(run_dir),
@@ -158,18 +157,36 @@ def fit(
 
 
 def read_curves(run_dir: str) -> dict[str, list[float]]:
-    """What `fit` wrote: for each metric, and `seconds` since training began, a value an epoch."""
+    """What `fit` wrote: a value an epoch for each metric, and the `seconds` of training so far."""
     with tf.io.gfile.GFile(os.path.join(run_dir, HISTORY_FILE)) as file:
         return json.load(file)
 
 
-def _add_seconds() -> Callable[[int, dict], None]:
-    start = time.perf_counter()
+class _Stopwatch(tf.keras.callbacks.Callback):
+    """Adds `seconds` of training so far, without those of validation, to each epoch's logs."""
 
-    def add(epoch: int, logs: dict) -> None:
-        logs["seconds"] = time.perf_counter() - start
+    def __init__(self):
+        super().__init__()
+        self._seconds, self._start = 0.0, None
 
-    return add
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        del epoch, logs
+        self._start = time.perf_counter()
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        del logs
+        self._stop()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        del epoch
+        self._stop()
+        if logs is not None:
+            logs["seconds"] = self._seconds
+
+    def _stop(self):
+        if self._start is not None:
+            self._seconds += time.perf_counter() - self._start
+            self._start = None
 
 
 def _has_targets(validation: tf.data.Dataset) -> bool:

@@ -5,11 +5,13 @@ TensorFlow is imported inside the commands, once its own output goes to a log fi
 
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
+from rich.console import Console
 
 from components.errors import DataError
 from tfx_pipeline.config import Config, ConfigError, load_config
@@ -17,7 +19,10 @@ from tfx_pipeline.console import quiet
 
 DEFAULT_CONFIG = Path("configs/complete_journey.toml")
 LOG_FILE = "sessionrec.log"
-QUALITY_OUTPUT = Path("output/benchmarks/quality")
+BENCHMARKS = Path("output/benchmarks")
+QUALITY_OUTPUT, SCALING_OUTPUT, TRAINING_OUTPUT = (
+    BENCHMARKS / name for name in ("quality", "scaling", "training")
+)
 USAGE_ERROR, FAILURE = 2, 1
 # The model does not read who the user is, only what they did.
 ANONYMOUS = "anonymous"
@@ -34,6 +39,8 @@ ConfigOption = Annotated[Path, typer.Option("--config", help="The data set's TOM
 SetOption = Annotated[
     list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting.")
 ]
+ConfigsOption = Annotated[list[Path], typer.Option("--config", help="One TOML file a data set.")]
+OutputOption = Annotated[Path, typer.Option(help="Folder for the results.")]
 PortOption = Annotated[
     int | None, typer.Option(help="The server's port; the configuration's serve.port if not given.")
 ]
@@ -141,9 +148,7 @@ def report(config: ConfigOption = DEFAULT_CONFIG, set_: SetOption = []) -> None:
 
 @benchmark.command()
 def quality(
-    config: Annotated[list[Path], typer.Option("--config", help="One TOML file a data set.")] = [  # noqa: B006
-        DEFAULT_CONFIG
-    ],
+    config: ConfigsOption = [DEFAULT_CONFIG],  # noqa: B006
     protocol: Annotated[
         list[str] | None, typer.Option(help="last-session or global-time; both unless given.")
     ] = None,
@@ -155,7 +160,7 @@ def quality(
         list[str] | None, typer.Option(help="What else to measure; all counters unless given.")
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each learned method.")] = 3,
-    output: Annotated[Path, typer.Option(help="Folder for the results.")] = QUALITY_OUTPUT,
+    output: OutputOption = QUALITY_OUTPUT,
     set_: SetOption = [],  # noqa: B006
 ) -> None:
     """Recall and NDCG of the model, its ablations and its peers.
@@ -163,25 +168,66 @@ def quality(
     What was measured already is kept in output/benchmarks/quality/cells, so that a benchmark that
     was stopped goes on; remove it to measure changed code.
     """
-    for path in config:
-        _load(path, set_)
-    with quiet(_log_in(QUALITY_OUTPUT)) as console:
+    with _benchmark(QUALITY_OUTPUT, config, set_) as (command, console):
         from benchmarks.quality import PEERS, PROTOCOLS, Plan, benchmark_quality
         from benchmarks.variants import VARIANTS
+
+        plan = Plan(
+            configs=tuple(config),
+            settings=tuple(set_),
+            protocols=_chosen("protocol", protocol, PROTOCOLS),
+            methods=_chosen("method", method, VARIANTS),
+            peers=_chosen("peers", peers, PEERS),
+            seeds=seeds,
+            cells=QUALITY_OUTPUT / "cells",
+        )
+        benchmark_quality(plan, output, command, console)
+
+
+@benchmark.command()
+def scaling(
+    config: ConfigsOption = [DEFAULT_CONFIG],  # noqa: B006
+    output: OutputOption = SCALING_OUTPUT,
+    set_: SetOption = [],  # noqa: B006
+) -> None:
+    """Validation loss against the model's size and the data, with power laws fitted.
+
+    What was measured already is kept in output/benchmarks/scaling/cells.
+    """
+    with _benchmark(SCALING_OUTPUT, config, set_) as (command, console):
+        from benchmarks.scaling import benchmark_scaling
+
+        cells = SCALING_OUTPUT / "cells"
+        benchmark_scaling(config, tuple(set_), output, cells, command, console)
+
+
+@benchmark.command()
+def training(
+    config: ConfigsOption = [DEFAULT_CONFIG],  # noqa: B006
+    epochs: Annotated[int, typer.Option(min=2, help="Of each training.")] = 4,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each method.")] = 3,
+    output: OutputOption = TRAINING_OUTPUT,
+    set_: SetOption = [],  # noqa: B006
+) -> None:
+    """Interactions per second of the model, of NIPP and of RecTools' SASRec, in turns."""
+    with _benchmark(TRAINING_OUTPUT, config, set_) as (command, console):
+        from benchmarks.training import benchmark_training
+
+        benchmark_training(config, tuple(set_), epochs, rounds, output, command, console)
+
+
+@contextmanager
+def _benchmark(
+    folder: Path, configs: list[Path], overrides: list[str]
+) -> Iterator[tuple[str, Console]]:
+    """Gives the command that runs this benchmark, and where its progress goes."""
+    for path in configs:
+        _load(path, overrides)
+    with quiet(_log_in(folder)) as console:
         from tfx_pipeline.local_runner import StageError
 
-        command = shlex.join(["sessionrec", *sys.argv[1:]])
         try:
-            plan = Plan(
-                configs=tuple(config),
-                settings=tuple(set_),
-                protocols=_chosen("protocol", protocol, PROTOCOLS),
-                methods=_chosen("method", method, VARIANTS),
-                peers=_chosen("peers", peers, PEERS),
-                seeds=seeds,
-                cells=QUALITY_OUTPUT / "cells",
-            )
-            benchmark_quality(plan, output, command, console)
+            yield shlex.join(["sessionrec", *sys.argv[1:]]), console
         except (DataError, StageError, ValueError) as error:
             console.print(f"error: {error}")
             sys.exit(FAILURE)

@@ -14,6 +14,8 @@ from components.errors import DataError
 
 RECTOOLS = "rectools-sasrec"
 PYTHON = Path(".cache/peers/rectools/bin/python")
+# Latest items of a history that it reads.
+HISTORY = 100
 CURVE_FILE, LISTS_FILE = "curve.json", "lists.json"
 
 
@@ -69,7 +71,7 @@ def train_sasrec(
         raise DataError(f"There is no {PYTHON}; `make peers` installs RecTools.")
     _write(validation, folder / "validation.npz", seed)
     command = [str(PYTHON), "-m", "benchmarks.peers.rectools_sasrec", str(folder)]
-    command.append(f"--seed={seed}")
+    command += [f"--seed={seed}", f"--history={HISTORY}"]
     if epochs is not None:
         command.append(f"--epochs={epochs}")
     (folder / "test.npz").unlink(missing_ok=True)

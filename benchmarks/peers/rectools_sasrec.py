@@ -33,6 +33,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--history", type=int, required=True)
     parser.add_argument("--epochs", type=int)
     given = parser.parse_args()
     curve, seconds = _choose_epochs(np.load(given.folder / "validation.npz"), given)
@@ -41,7 +42,7 @@ def main() -> None:
     if not (given.folder / "test.npz").exists():
         return
     test = np.load(given.folder / "test.npz")
-    model = _model(given.seed)
+    model = _model(given)
     _train(model, _dataset(test["fit_user"], test["fit_item"]), 1 + int(np.argmax(curve)))
     (given.folder / "lists.json").write_text(json.dumps(_lists(model, test)))
 
@@ -51,7 +52,7 @@ def _choose_epochs(task, given: argparse.Namespace) -> tuple[list[float], list[f
     targets = [
         set(task["target_item"][task["target_user"] == user].tolist()) for user in task["judged"]
     ]
-    model, dataset = _model(given.seed), _dataset(task["fit_user"], task["fit_item"])
+    model, dataset = _model(given), _dataset(task["fit_user"], task["fit_item"])
     curve: list[float] = []
     seconds = [0.0]
     while len(curve) - int(np.argmax(curve or [0])) <= PATIENCE:
@@ -66,15 +67,15 @@ def _choose_epochs(task, given: argparse.Namespace) -> tuple[list[float], list[f
     return curve, seconds[1:]
 
 
-def _model(seed: int) -> SASRecModel:
-    """Width, depth, heads and dropout are SessionRec's; the history is SASRec's."""
-    pytorch_lightning.seed_everything(seed)
+def _model(given: argparse.Namespace) -> SASRecModel:
+    """Width, depth, heads and dropout are SessionRec's."""
+    pytorch_lightning.seed_everything(given.seed)
     return SASRecModel(
         n_blocks=2,
         n_heads=2,
         n_factors=64,
         dropout_rate=0.2,
-        session_max_len=100,
+        session_max_len=given.history,
         loss="softmax",
         lr=1e-3,
         batch_size=128,

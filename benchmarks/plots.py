@@ -1,0 +1,72 @@
+"""Plots of the rows that the tables are made from."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+
+from benchmarks.results import CURVE, FITTED_LOSS, LOSS, SIZES, Row
+
+COUNTED = "validation-ndcg@20"
+
+
+def plot_curves(rows: Sequence[Row], folder: Path) -> None:
+    """Writes BENCHMARK-DATASET.png: validation NDCG@20 against seconds of training.
+
+    A learned method has a line a seed, one that counts and was tuned a dashed level. Nothing is
+    written for a data set without a learned method.
+    """
+    for benchmark, dataset in dict.fromkeys((row.benchmark, row.dataset) for row in rows):
+        of_it = [row for row in rows if (row.benchmark, row.dataset) == (benchmark, dataset)]
+        points = [row for row in of_it if row.metric.startswith(CURVE)]
+        if not points:
+            continue
+        figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+        learned = list(dict.fromkeys(row.method for row in points))
+        for color, method in enumerate(learned):
+            for seed in dict.fromkeys(row.seed for row in points if row.method == method):
+                line = [row for row in points if (row.method, row.seed) == (method, seed)]
+                axes.plot(
+                    [row.seconds for row in line],
+                    [row.value for row in line],
+                    marker=".",
+                    color=f"C{color}",
+                    label=method if seed == 0 else None,
+                )
+        for row in of_it:
+            if row.metric == COUNTED and row.method not in learned:
+                axes.axhline(row.value, linestyle="--", color="grey", linewidth=1)
+                axes.annotate(row.method, (0, row.value), fontsize=8, color="grey")
+        axes.set(xlabel="seconds of training", ylabel="validation NDCG@20", title=dataset)
+        axes.set_xscale("symlog", linthresh=10)
+        axes.legend(fontsize=8)
+        _save(figure, folder / f"{benchmark}-{dataset}.png")
+
+
+def plot_power_laws(rows: Sequence[Row], folder: Path) -> None:
+    """Writes DATASET.png: loss against parameters and against interactions, with the laws."""
+    for dataset in dict.fromkeys(row.dataset for row in rows):
+        figure, panels = plt.subplots(1, 2, figsize=(9, 4), layout="constrained", sharey=True)
+        for axes, size in zip(panels, SIZES, strict=True):
+            found = {
+                metric: [
+                    row.value
+                    for row in rows
+                    if (row.dataset, row.metric) == (dataset, metric)
+                    and row.method.startswith(f"{size}-")
+                ]
+                for metric in (size, LOSS, FITTED_LOSS)
+            }
+            points = sorted(zip(*found.values(), strict=True))
+            x, measured, fitted = zip(*points, strict=True)
+            axes.plot(x, measured, "o", label="measured")
+            axes.plot(x, fitted, "-", label="power law")
+            axes.set(xscale="log", yscale="log", xlabel=size, title=dataset)
+            axes.legend()
+        panels[0].set_ylabel("validation loss")
+        _save(figure, folder / f"{dataset}.png")
+
+
+def _save(figure: plt.Figure, path: Path) -> None:
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
