@@ -79,3 +79,39 @@ def test_an_error_is_one_clear_line(folder, run_command, change, message):
     assert "Traceback" not in printed
     [error] = [line for line in printed.splitlines() if line.startswith("error")]
     assert re.search(message, error), error
+
+
+@pytest.mark.slow
+def test_quality_is_measured_once(folder, run_command):
+    command = (
+        "benchmark", "quality", "--config", "shop.toml", "--protocol", "last-session",
+        "--method", "sessionrec", "--method", "nipp", "--seeds", "1", "--output", "results",
+        "--peers", "personal-frequency", "--peers", "tifu-knn",
+        "--set", "train.epochs=2", "--set", "model.dim=8", "--set", "serve.max_k=20",
+    )  # fmt: skip
+    status, printed = run_command(folder, *command)
+    assert status == 0, printed
+    rows = json.loads((folder / "results" / "results.json").read_text())
+    value = {(row["method"], row["metric"], row["seed"]): row["value"] for row in rows}
+    methods = ("personal-frequency", "tifu-knn", "sessionrec", "nipp")
+    assert all(0 < value[method, "ndcg@20", None] < 1 for method in methods)
+    # Favourites come again: a model that scores repeats finds them.
+    assert value["sessionrec", "recall@20", 0] > 0.5
+    chosen = value["sessionrec", "validation-ndcg@20", None]
+    curve = [value["sessionrec", f"validation-ndcg@20-epoch-{epoch}", 0] for epoch in (1, 2)]
+    assert chosen == max(curve)
+    assert (folder / "results" / "quality-shop.png").exists()
+    models = list((folder / "output/benchmarks/quality/cells").rglob("curves/history.json"))
+    written = {path: path.stat().st_mtime_ns for path in models}
+    status, printed = run_command(folder, *command)
+    assert status == 0, printed
+    assert json.loads((folder / "results" / "results.json").read_text()) == rows
+    assert {path: path.stat().st_mtime_ns for path in models} == written
+
+
+def test_an_unknown_method_is_one_clear_line(folder, run_command):
+    command = ("benchmark", "quality", "--config", "shop.toml", "--method", "sasrec")
+    status, printed = run_command(folder, *command)
+    assert status != 0
+    assert "error: --method takes one of sessionrec, nipp" in printed
+    assert printed.rstrip().endswith("Received: sasrec")
