@@ -22,7 +22,7 @@ from benchmarks.results import CURVE, Row, bootstrap_interval, write_results
 from benchmarks.trial import CURVES, SERVABLE
 from benchmarks.variants import VARIANTS
 from components.evaluation.counters import COUNTERS
-from model.trainer import read_curves
+from model.fitting import read_curves
 
 # The name of each protocol's rows.
 PROTOCOLS: Mapping[str, str] = MappingProxyType(

@@ -23,7 +23,7 @@ from benchmarks.results import (
     write_results,
 )
 from benchmarks.trial import CURVES, SERVABLE, interactions
-from model.trainer import read_curves
+from model.fitting import read_curves
 
 BENCHMARK = "scaling"
 WIDTHS = (8, 16, 32, 64, 128)
@@ -121,9 +121,9 @@ def _train(data: Prepared, settings: tuple[str, ...], users: float, folder: Path
 
 
 def _parameters(servable: Path) -> int:
-    """How many numbers the variables of a SavedModel hold."""
-    variables = tf.saved_model.load(str(servable)).signatures["serving_default"].variables
-    return sum(int(np.prod(variable.shape)) for variable in variables)
+    """How many numbers the trained variables of a SavedModel hold."""
+    weights = tf.saved_model.load(str(servable))._weights
+    return sum(int(np.prod(weight.shape)) for weight in weights if weight.trainable)
 
 
 def _rows(dataset: str, size: str, found: dict[str, Cell], command: str) -> Iterator[Row]:

@@ -19,7 +19,7 @@ from benchmarks.results import Row, write_results
 from benchmarks.trial import CURVES
 from benchmarks.variants import MODEL, NIPP, VARIANTS
 from components.evaluation.counters import COUNTERS
-from model.trainer import read_curves
+from model.fitting import read_curves
 
 BENCHMARK = "training"
 METHODS = (MODEL, NIPP, RECTOOLS)

@@ -18,6 +18,19 @@ class WeightAverage(tf.keras.callbacks.Callback):
         self._average = tf.train.ExponentialMovingAverage(decay, self._steps)
         self._raw: list | None = None
 
+    @property
+    def raw(self) -> list:
+        """The weights that training goes on with; only where the averages are in the model."""
+        if self._raw is None:
+            raise ValueError("the averages are not in the model")
+        return self._raw
+
+    def restore(self, raw: list, steps: int) -> None:
+        """Go on from the end of an epoch, with the averages in the model and `raw` besides."""
+        self._average.apply(self.model.trainable_variables)
+        self._steps.assign(steps)
+        self._raw = raw
+
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Move the averages towards the weights."""
         del batch, logs

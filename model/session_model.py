@@ -20,8 +20,7 @@ from model.sequence_encoders import SEQUENCE_ENCODERS
 from model.session_encoders import SESSION_ENCODERS
 from model.time_encoder import VisitTimeEncoder
 from model.trend import Trend
-
-CUTOFF = 20
+from model.validation import TopMetrics
 
 
 class Query(NamedTuple):
@@ -98,8 +97,8 @@ class SessionModel(tfrs.Model):
             loss=RANK_LOSSES[config.rank_loss](reduction=tf.keras.losses.Reduction.SUM)
         )
         self._loss = tf.keras.metrics.Mean(name="loss")
-        self._ndcg = tf.keras.metrics.Mean(name=f"ndcg@{CUTOFF}")
-        self._recall = tf.keras.metrics.Mean(name=f"recall@{CUTOFF}")
+        self._top = TopMetrics()
+        self._ndcg, self._recall = self._top.ndcg, self._top.recall
 
     def item_vectors(self) -> list[tf.Tensor]:
         """Vectors of all vocabulary indices, [V + 2, dim]; V + 1 is an item without features.
@@ -199,7 +198,7 @@ class SessionModel(tfrs.Model):
         loss /= tf.maximum(count, 1.0)
         self._loss.update_state(loss, count)
         if not training:
-            self._update_metrics(logits, index, tf.equal(label, 1))
+            self._top.update_state(logits, index, tf.equal(label, 1))
         return loss
 
     def _score_targets(self, history, targets, index, is_positive, training):
@@ -222,23 +221,6 @@ class SessionModel(tfrs.Model):
         """Adds a batch to the validation metrics and reports them."""
         super().test_step(inputs)
         return {metric.name: metric.result() for metric in self.metrics}
-
-    def _update_metrics(self, logits, index, is_engaged):
-        """Every engaged item counts, so one that cannot be recommended is a miss."""
-        top = 1 + tf.math.top_k(logits, min(CUTOFF, self.vocabulary_size)).indices
-        wanted = tf.where(is_engaged, tf.cast(index, tf.int32), -1)  # [N, T]
-        hit = tf.reduce_any(tf.equal(top[:, :, tf.newaxis], wanted[:, tf.newaxis]), axis=2)
-        hit = tf.cast(hit, tf.float32)  # [N, CUTOFF]
-        count = tf.reduce_sum(tf.cast(is_engaged, tf.float32), axis=1)  # [N]
-        discount = 1.0 / np.log2(np.arange(2, CUTOFF + 2))
-        gain = tf.reduce_sum(hit * discount[: hit.shape[1]].astype(np.float32), axis=1)
-        ideal = tf.gather(
-            np.cumsum(discount).astype(np.float32),
-            tf.cast(tf.clip_by_value(count, 1, CUTOFF), tf.int32) - 1,
-        )
-        has_target = tf.cast(count > 0, tf.float32)
-        self._ndcg.update_state(gain / ideal, has_target)
-        self._recall.update_state(tf.math.divide_no_nan(tf.reduce_sum(hit, 1), count), has_target)
 
     def _request(self, history, position, is_time_known):
         if not self._config.request_time:

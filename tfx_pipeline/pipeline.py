@@ -115,6 +115,7 @@ def _trainer(
             "max_sessions": config.sessions.max_sessions,
             "max_k": config.serve.max_k,
             "model_name": config.pipeline.name,
+            "checkpoints": os.path.join(config.run_folder, "checkpoints"),
         },
     )
 

@@ -13,7 +13,7 @@ from tfx import v1 as tfx
 
 from components.evaluation.counter_baselines import METRICS_FILE, REQUESTS
 from components.ingestion.summary import Summary, read_summary
-from model.trainer import read_curves
+from model.fitting import read_curves
 from tfx_pipeline.evaluation import BASELINE, CANDIDATE
 from tfx_pipeline.history_slices import BUCKETS
 

@@ -6,8 +6,10 @@ import tensorflow as tf
 from tiny_model import history, logits, small_model, target
 from tiny_transform import arguments
 
+from model import fitting
 from model.config import TrainConfig
-from model.trainer import fit, read_curves, run_fn
+from model.fitting import fit, read_curves
+from model.trainer import run_fn
 
 CONFIG = TrainConfig(epochs=4, patience=3, learning_rate=0.05)
 USERS = history([[(0, [(1, 1)]), (1, [(2, 1)])], [(0, [(3, 1)])]])
@@ -25,6 +27,10 @@ def dataset(batches) -> tf.data.Dataset:
     return tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=spec)
 
 
+def every_epoch(batches):
+    return lambda epoch: dataset(batches)
+
+
 def curves(folder) -> dict:
     return read_curves(str(folder))
 
@@ -35,7 +41,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_target_sessions(tmp_path):
     assert abs(first - second) > 0.1
     # A learning rate of almost 0: both steps see the same weights.
     config = TrainConfig(epochs=1, learning_rate=1e-12)
-    fit(model, config, dataset(BATCHES), dataset(BATCHES), str(tmp_path))
+    fit(model, config, every_epoch(BATCHES), dataset(BATCHES), str(tmp_path))
     found = curves(tmp_path)
     assert set(found) == {"loss", "seconds", "val_loss", "val_ndcg@20", "val_recall@20"}
     np.testing.assert_allclose(found["loss"], [(3 * first + second) / 4], rtol=1e-5)
@@ -52,7 +58,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_target_sessions(tmp_path):
 def test_the_best_epoch_is_kept(tmp_path, patience):
     """Training wants items 1 to 3, validation the last item of all: each epoch is worse."""
     model = small_model([1, 1, 1, 1, *[1] * 30], rank_weight=0.0)
-    train = dataset(BATCHES[:1])
+    train = every_epoch(BATCHES[:1])
     config = TrainConfig(epochs=4, patience=patience, learning_rate=0.3)
     fit(model, config, train, dataset([VALIDATION]), str(tmp_path))
     ndcg = curves(tmp_path)["val_ndcg@20"]
@@ -65,7 +71,7 @@ def test_the_best_epoch_is_kept(tmp_path, patience):
 def test_without_a_validation_target_all_epochs_are_trained(tmp_path, caplog):
     model = small_model([4, 3, 2, 1])
     with caplog.at_level("INFO", "sessionrec.progress"):
-        fit(model, CONFIG, dataset(BATCHES), dataset([NO_TARGETS]), str(tmp_path))
+        fit(model, CONFIG, every_epoch(BATCHES), dataset([NO_TARGETS]), str(tmp_path))
     assert len(curves(tmp_path)["loss"]) == CONFIG.epochs
     assert "no user has a validation target" in caplog.text
     assert "epoch 4 of at most 4" in caplog.text
@@ -76,7 +82,7 @@ def test_without_a_validation_target_all_epochs_are_trained(tmp_path, caplog):
 def test_each_part_can_be_left_out(tmp_path, option):
     model = small_model([4, 3, 2, 1], **option)
     before = logits(model, USERS)
-    fit(model, CONFIG, dataset(BATCHES), dataset([VALIDATION]), str(tmp_path))
+    fit(model, CONFIG, every_epoch(BATCHES), dataset([VALIDATION]), str(tmp_path))
     assert np.abs(logits(model, USERS) - before).max() > 1e-3
 
 
@@ -102,3 +108,52 @@ def test_a_seed_gives_the_same_model_again(transformed, item_table, tmp_path):
     curve, same, unlike = (curves(tmp_path / name)["loss"] for name in ("first", "again", "other"))
     assert curve == same
     assert curve != unlike
+
+
+class KilledError(RuntimeError):
+    pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("refit", "epoch"), [(False, 2), (True, 1)], ids=["choosing epochs", "training anew"]
+)
+def test_a_killed_training_goes_on_to_the_same_model(
+    transformed, item_table, tmp_path, monkeypatch, caplog, refit, epoch
+):
+    """Killed while an epoch was being reported, its state not yet kept."""
+    given = [
+        arguments(transformed, tmp_path / name, 2, item_table, epochs=3, patience=3)
+        for name in ("whole", "killed", "again")
+    ]
+    for one in given:
+        one.custom_config["checkpoints"] = str(tmp_path / "checkpoints")
+    run_fn(given[0])
+    assert not list((tmp_path / "checkpoints").iterdir())
+
+    def kill(place, *rest):
+        whole = "of at most %d" in place and rest[0] > epoch
+        if whole and (not refit or len(seen) >= 3):
+            raise KilledError
+        if "of at most" in place:
+            seen.append(rest[0])
+
+    seen: list[int] = []
+    with monkeypatch.context() as patch, pytest.raises(KilledError):
+        patch.setattr(fitting.PROGRESS, "info", kill)
+        run_fn(given[1])
+    with caplog.at_level("INFO", "sessionrec.progress"):
+        run_fn(given[2])
+    assert f"going on after epoch {epoch}" in caplog.text
+    for folder in ("", "refit"):
+        whole, again = (curves(tmp_path / name / folder) for name in ("whole", "again"))
+        del whole["seconds"], again["seconds"]
+        assert whole == again
+    whole, again = (
+        tf.train.load_checkpoint(str(tmp_path / name / "Format-Serving/variables/variables"))
+        for name in ("whole", "again")
+    )
+    weights = [name for name in whole.get_variable_to_shape_map() if name.startswith("_weights")]
+    assert len(weights) > 50
+    for name in weights:
+        np.testing.assert_array_equal(whole.get_tensor(name), again.get_tensor(name), name)

@@ -115,6 +115,7 @@ def arguments(transformed: Path, output: Path, max_k: int, item_table: dict | No
             "max_sessions": 4,
             "max_k": max_k,
             "model_name": "tiny",
+            "checkpoints": str(output / "checkpoints"),
         },
         transform_graph_path=graph,
         train_files=[str(transformed / f"Split-{split}" / "*") for split in ("train", "refit")],

@@ -1,0 +1,162 @@
+"""Training epoch by epoch: early stopping, averages, learning curves, and going on after a kill."""
+
+import functools
+import json
+import logging
+import os
+import time
+from collections.abc import Callable
+
+import tensorflow as tf
+
+from model.averaging import WeightAverage
+from model.batches import Targets
+from model.checkpoints import EpochCheckpoint
+from model.config import TrainConfig
+from model.history import History
+from model.session_model import SessionModel
+from model.validation import CUTOFF
+
+PROGRESS = logging.getLogger("sessionrec.progress")
+HISTORY_FILE = "history.json"
+
+
+def fit(
+    model: SessionModel,
+    config: TrainConfig,
+    training: Callable[[int], tf.data.Dataset],
+    validation: tf.data.Dataset | None,
+    run_dir: str,
+    epochs: int | None = None,
+    checkpoint: str | None = None,
+) -> int:
+    """Train to the best validation NDCG and write the learning curves to `run_dir`.
+
+    Args:
+      model: not trained yet.
+      config: of the optimisation.
+      training: batches of sessions to predict in the epoch of this number, as many in each.
+      validation: batches of one session per user.
+      run_dir: for TensorBoard's files and `history.json`.
+      epochs: stop after as many, on the same schedule of the learning rate.
+      checkpoint: a file to go on from, if it exists, and to keep each epoch's state in.
+
+    Returns:
+      The number of epochs with the best validation NDCG; of all, if there is no validation.
+    """
+    steps = int(training(0).reduce(0, lambda count, _: count + 1))
+    schedule = tf.keras.optimizers.schedules.CosineDecay(
+        0.0,
+        decay_steps=steps * config.epochs,
+        warmup_target=config.learning_rate,
+        warmup_steps=max(steps // 2, 1),
+    )
+    model.compile(
+        tf.keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, global_clipnorm=5.0)
+    )
+    monitor = f"val_ndcg@{CUTOFF}"
+    stop = tf.keras.callbacks.EarlyStopping(
+        monitor, mode="max", patience=config.patience, restore_best_weights=True
+    )
+    if validation is not None and not _has_targets(validation):
+        PROGRESS.warning("no user has a validation target: training all %d epochs", config.epochs)
+        validation = None
+    epochs = epochs or config.epochs
+    average = WeightAverage(config.weight_average)
+    state = EpochCheckpoint(checkpoint, average, stop if validation else None)
+    done = state.epochs
+    if done:
+        PROGRESS.info("going on after epoch %d", done)
+        model.compute_loss(next(iter(training(0))))  # makes the weights
+    if state.is_stopped:
+        epochs = done
+    to_come = [training(epoch) for epoch in range(done, epochs)] or [training(0)]
+    model.fit(
+        functools.reduce(tf.data.Dataset.concatenate, to_come),
+        validation_data=validation,
+        epochs=epochs,
+        initial_epoch=done,
+        steps_per_epoch=steps,
+        verbose=0,
+        callbacks=[
+            _Seed(config.seed),
+            _Stopwatch(state.curves.get("seconds", [0.0])[-1]),
+            average,
+            *([stop] if validation else []),
+            tf.keras.callbacks.TensorBoard(run_dir),
+            tf.keras.callbacks.LambdaCallback(on_epoch_end=_report_epoch(epochs, monitor)),
+            state,
+        ],
+    )
+    with tf.io.gfile.GFile(os.path.join(run_dir, HISTORY_FILE), "w") as file:
+        json.dump(state.curves, file)
+    return int(stop.best_epoch) + 1 if validation else epochs
+
+
+def read_curves(run_dir: str) -> dict[str, list[float]]:
+    """What `fit` wrote: a value an epoch for each metric, and the `seconds` of training so far."""
+    with tf.io.gfile.GFile(os.path.join(run_dir, HISTORY_FILE)) as file:
+        return json.load(file)
+
+
+class _Seed(tf.keras.callbacks.Callback):
+    """Lets what dropout draws in an epoch depend on the seed and the epoch alone."""
+
+    def __init__(self, seed: int):
+        super().__init__()
+        self._seed = seed
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        del logs
+        layers = [
+            part for part in self.model.submodules if isinstance(part, tf.keras.layers.Dropout)
+        ]
+        for place, layer in enumerate(layers):
+            # Keras gives no other way to it. A layer that is not built yet has none: its first
+            # epoch draws from the seed of the process.
+            generator = getattr(layer._random_generator, "_generator", None)
+            if generator is not None:
+                generator.reset_from_seed([self._seed, epoch, place])
+
+
+class _Stopwatch(tf.keras.callbacks.Callback):
+    """Adds `seconds` of training so far, without those of validation, to each epoch's logs."""
+
+    def __init__(self, seconds: float):
+        super().__init__()
+        self._seconds = seconds
+        self._start: float | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        del epoch, logs
+        self._start = time.perf_counter()
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        del logs
+        self._stop()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        del epoch
+        self._stop()
+        if logs is not None:
+            logs["seconds"] = self._seconds
+
+    def _stop(self):
+        if self._start is not None:
+            self._seconds += time.perf_counter() - self._start
+            self._start = None
+
+
+def _has_targets(validation: tf.data.Dataset) -> bool:
+    def add(found: tf.Tensor, batch: tuple[History, Targets]) -> tf.Tensor:
+        return tf.logical_or(found, tf.reduce_any(tf.equal(batch[1].label, 1)))
+
+    return bool(validation.reduce(False, add))
+
+
+def _report_epoch(epochs: int, monitor: str):
+    def report(epoch: int, logs: dict) -> None:
+        score = f", validation NDCG@{CUTOFF} {logs[monitor]:.4f}" if monitor in logs else ""
+        PROGRESS.info("epoch %d of at most %d: loss %.4f%s", epoch + 1, epochs, logs["loss"], score)
+
+    return report
