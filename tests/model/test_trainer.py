@@ -6,7 +6,7 @@ import tensorflow as tf
 from tiny_model import history, logits, small_model, target
 from tiny_transform import arguments
 
-from model import fitting
+from model import fitting, trainer
 from model.config import TrainConfig
 from model.fitting import fit, read_curves
 from model.trainer import run_fn
@@ -115,13 +115,11 @@ class KilledError(RuntimeError):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("refit", "epoch"), [(False, 2), (True, 1)], ids=["choosing epochs", "training anew"]
-)
+@pytest.mark.parametrize(("at", "epoch"), [("epoch 2", 1), ("export", 3)])
 def test_a_killed_training_goes_on_to_the_same_model(
-    transformed, item_table, tmp_path, monkeypatch, caplog, refit, epoch
+    transformed, item_table, tmp_path, monkeypatch, caplog, at, epoch
 ):
-    """Killed while an epoch was being reported, its state not yet kept."""
+    """Killed before the state of an epoch is kept, and when all but the export is done."""
     given = [
         arguments(transformed, tmp_path / name, 2, item_table, epochs=3, patience=3)
         for name in ("whole", "killed", "again")
@@ -131,16 +129,13 @@ def test_a_killed_training_goes_on_to_the_same_model(
     run_fn(given[0])
     assert not list((tmp_path / "checkpoints").iterdir())
 
-    def kill(place, *rest):
-        whole = "of at most %d" in place and rest[0] > epoch
-        if whole and (not refit or len(seen) >= 3):
+    def kill(text, *values):
+        if at in text % values:
             raise KilledError
-        if "of at most" in place:
-            seen.append(rest[0])
 
-    seen: list[int] = []
     with monkeypatch.context() as patch, pytest.raises(KilledError):
         patch.setattr(fitting.PROGRESS, "info", kill)
+        patch.setattr(trainer, "export", lambda *_: kill("export"))
         run_fn(given[1])
     with caplog.at_level("INFO", "sessionrec.progress"):
         run_fn(given[2])
