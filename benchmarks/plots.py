@@ -36,9 +36,11 @@ def plot_curves(rows: Sequence[Row], folder: Path) -> None:
         for row in of_it:
             if row.metric == COUNTED and row.method not in learned:
                 axes.axhline(row.value, linestyle="--", color="grey", linewidth=1)
-                axes.annotate(row.method, (0, row.value), fontsize=8, color="grey")
+                place = (0.01, row.value)
+                across = axes.get_yaxis_transform()
+                axes.annotate(row.method, place, xycoords=across, fontsize=8, color="grey")
         axes.set(xlabel="seconds of training", ylabel="validation NDCG@20", title=dataset)
-        axes.set_xscale("symlog", linthresh=10)
+        axes.set_xscale("log")
         axes.legend(fontsize=8)
         _save(figure, folder / f"{benchmark}-{dataset}.png")
 
