@@ -192,18 +192,3 @@ def test_a_batch_without_targets_has_loss_zero():
     model = small_model([3] * V)
     none = target([[0]], [[[]]], [[[]]])
     assert float(model.compute_loss((history([USER]), none))) == 0.0
-
-
-def test_metrics_by_hand():
-    # Scores of items 1..4: 4 > 3 > 2 > 1. Engaged: items 3 and 1, and one outside the vocabulary.
-    # Hits at places 2 and 4 of the list, of 3 wanted.
-    model = small_model([1, 1, 1, 1])
-    scores = tf.constant([[1.0, 2.0, 3.0, 4.0], [0.0, 0.0, 0.0, 0.0]])
-    index = tf.constant([[3, 5, 1, 2], [1, 0, 0, 0]], tf.int64)
-    engaged = tf.constant([[True, True, True, False], [False] * 4])
-    model.reset_metrics()
-    tf.function(model._update_metrics)(scores, index, engaged)
-    found = {metric.name: float(metric.result()) for metric in model.metrics}
-    gains, ideal = 1 / np.log2([3, 5]), 1 / np.log2([2, 3, 4])
-    np.testing.assert_allclose(found["ndcg@20"], gains.sum() / ideal.sum(), rtol=1e-6)
-    np.testing.assert_allclose(found["recall@20"], 2 / 3, rtol=1e-6)
