@@ -5,9 +5,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from benchmarks.results import CURVE, FITTED_LOSS, LOSS, SIZES, Row
-
-COUNTED = "validation-ndcg@20"
+from benchmarks.results import CURVE, FITTED_LOSS, LOSS, SIZES, VALIDATION_NDCG, Row
 
 
 def plot_curves(rows: Sequence[Row], folder: Path) -> None:
@@ -34,7 +32,7 @@ def plot_curves(rows: Sequence[Row], folder: Path) -> None:
                     label=method if seed == 0 else None,
                 )
         for row in of_it:
-            if row.metric == COUNTED and row.method not in learned:
+            if row.metric == VALIDATION_NDCG and row.method not in learned:
                 axes.axhline(row.value, linestyle="--", color="grey", linewidth=1)
                 place = (0.01, row.value)
                 across = axes.get_yaxis_transform()

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from shutil import rmtree
 
 from rich.console import Console
 
@@ -55,7 +56,7 @@ class Prepared:
 
         Args:
           settings: of the variant.
-          folder: gets what `benchmarks.trial` writes, and `log.txt`.
+          folder: is emptied, and gets what `benchmarks.trial` writes, and `log.txt`.
           users: share of the training users.
 
         Returns:
@@ -64,6 +65,8 @@ class Prepared:
         Raises:
           StageError: it failed.
         """
+        rmtree(folder)
+        folder.mkdir()
         command = [sys.executable, "-m", "benchmarks.trial", f"--config={self.path}"]
         command += [f"--set={setting}" for setting in (*self.settings, *settings)]
         command += [f"--metadata={self.config.metadata_path}", f"--folder={folder}"]

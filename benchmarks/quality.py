@@ -18,7 +18,7 @@ from benchmarks.peers.rectools import RECTOOLS, rectools_sasrec
 from benchmarks.plots import plot_curves
 from benchmarks.prepare import prepare
 from benchmarks.protocol import K, Task
-from benchmarks.results import CURVE, Row, bootstrap_interval, write_results
+from benchmarks.results import CURVE, VALIDATION_NDCG, Row, bootstrap_interval, write_results
 from benchmarks.trial import CURVES, SERVABLE
 from benchmarks.variants import VARIANTS
 from components.evaluation.counters import COUNTERS
@@ -136,8 +136,6 @@ class _Measurement:
         return self._measured(f"{method}-{seed}", inputs, partial(self._train, settings))
 
     def _train(self, settings: tuple[str, ...], folder: Path) -> Cell:
-        rmtree(folder)
-        folder.mkdir()
         seconds = self._data.train(settings, folder)
         signatures = served.load(str(folder / SERVABLE))
         lists = served.recommended(signatures, self._data.test.judged_examples)
@@ -179,7 +177,7 @@ class _Measurement:
         chosen = [cell.trials[cell.chosen] for cell in cells if cell.chosen]
         if chosen:
             value = float(np.mean(chosen))
-            yield row(metric=f"validation-{NDCG}", value=value, low=value, high=value)
+            yield row(metric=VALIDATION_NDCG, value=value, low=value, high=value)
         if seed is not None:
             [cell] = cells
             for epoch, at in enumerate(cell.epoch_seconds, 1):

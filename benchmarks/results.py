@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-# Metric of a point of a learning curve: validation NDCG@20 after an epoch and so many seconds.
-CURVE = "validation-ndcg@20-epoch-"
+# What settings and epochs are chosen by.
+VALIDATION_NDCG = "validation-ndcg@20"
+# Metric of a point of a learning curve, with the epoch's number: so much after so many seconds.
+CURVE = f"{VALIDATION_NDCG}-epoch-"
 # What a scaling law is fitted over, and what it predicts.
 SIZES = PARAMETERS, INTERACTIONS = "parameters", "interactions"
 LOSS, FITTED_LOSS = "validation-loss", "fitted-validation-loss"

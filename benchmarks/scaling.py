@@ -107,8 +107,6 @@ def _measured(data: Prepared, cells: Path, console: Console, dim: int, users: fl
 
 
 def _train(data: Prepared, settings: tuple[str, ...], users: float, folder: Path) -> Cell:
-    rmtree(folder)
-    folder.mkdir()
     seconds = data.train(settings, folder, users)
     curves = read_curves(str(folder / CURVES))
     metrics = {
