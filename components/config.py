@@ -58,7 +58,13 @@ class ItemTable(_Section):
 class DataConfig(_Section):
     """`[data]`: the interaction log and the item table."""
 
-    log: str = Field(description="a file or a glob: .parquet or .csv")
+    log: str = Field(
+        description="a file or a glob: Parquet, CSV or TFRecord of tf.Examples; with {SPAN} or "
+        "{YYYY}, {MM} and {DD}, and {VERSION}, as TFX has them, the newest spans and versions"
+    )
+    spans: Annotated[int, Field(gt=0)] = Field(
+        1, description="how many spans are read, up to the newest, where the log has them"
+    )
     loader: str | None = Field(
         None,
         description="dotted path of a function that writes the log, and the item table beside it, "
@@ -85,7 +91,17 @@ class SessionsConfig(_Section):
     max_items: Annotated[int, Field(gt=0)] = Field(
         200, description="items of a session that are kept, engaged ones first"
     )
-    partitions: Annotated[int, Field(gt=0)] = Field(4, description="shards by hash of the user")
+    dedupe: Literal["item", "row"] = Field(
+        "item",
+        description="item: a session holds an item once, engaged if any of its rows was; row: only "
+        "rows that are the same in every field are one. A target holds an item once in any case",
+    )
+    partitions: Annotated[int, Field(gt=0)] = Field(
+        4, description="shards by hash of the user, each the work of one worker"
+    )
+    rows_in_memory: Annotated[int, Field(gt=0)] = Field(
+        1_000_000, description="rows that a worker sorts at a time"
+    )
 
 
 class SplitConfig(_Section):

@@ -10,7 +10,7 @@ from tfx import v1 as tfx
 from tfx.orchestration.pipeline import RunOptions
 
 from components.errors import DataError
-from components.ingestion import SCHEMA
+from components.ingestion import SCHEMA, spans
 from components.ingestion.log_reader import check_log
 from components.publishing.latest_blessed import versions
 from model.item_table import digest, read_item_table
@@ -37,7 +37,7 @@ def run_pipeline(config: Config, console: Console, until: str | None = None) -> 
     """
     _load_log(config, console)
     config = _with_absolute_paths(config)
-    check_log(config.data)
+    check_log(spans.paths(config.data, spans.resolve(config.data)), config.data.columns)
     found = versions(config.serving_folder)
     pipeline = create_pipeline(
         config,

@@ -6,7 +6,7 @@ import pyarrow.compute as pc
 
 from components.config import DataConfig, Events
 from components.ingestion.dead_letters import DeadLetter
-from components.ingestion.log_reader import Block
+from components.ingestion.formats.block import Block
 from components.ingestion.summary import LogCounts
 from components.ingestion.text import as_text
 from components.ingestion.times import UNITS_PER_SECOND, YEAR_2100, to_seconds
@@ -128,8 +128,7 @@ def _meaning(
 
 def _letters(block: Block, file: str, problems: Problems) -> list[DeadLetter]:
     letters = [
-        DeadLetter(file, row.number, "wrong number of columns", row.text, row.lines)
-        for row in block.broken
+        DeadLetter(file, row.number, row.reason, row.text, row.lines) for row in block.broken
     ]
     for code, (reason, field) in enumerate(problems.found, start=1):
         rows = np.flatnonzero(problems.of_row == code)

@@ -32,8 +32,14 @@ class DeadLetter:
     lines: int
 
 
-def write_letters(letters: list[DeadLetter], uri: str, file_index: int) -> None:
-    """Write one block's letters into `dead_letters` under `uri`; nothing when there are none."""
+def write_letters(letters: list[DeadLetter], uri: str, name: str) -> None:
+    """Write one block's letters into `dead_letters` under `uri`; nothing when there are none.
+
+    Args:
+      letters: of the block.
+      uri: the artifact.
+      name: of the block, so that a retried bundle overwrites its own.
+    """
     if not letters:
         return
     lines = [
@@ -47,9 +53,7 @@ def write_letters(letters: list[DeadLetter], uri: str, file_index: int) -> None:
         )
         for letter in letters
     ]
-    # Named by where they come from, so that a retried bundle overwrites its own.
-    name = f"{file_index:05d}-{letters[0].row:012d}.jsonl"
-    with write_atomically(FileSystems.join(uri, FOLDER, name), uri) as file:
+    with write_atomically(FileSystems.join(uri, FOLDER, f"{name}.jsonl"), uri) as file:
         file.write("\n".join([*lines, ""]).encode())
 
 

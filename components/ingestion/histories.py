@@ -13,11 +13,11 @@ from model import features
 
 @dataclass(frozen=True)
 class Events:
-    """Distinct items of sessions, in the order of the rows.
+    """Items of sessions, in the order of the rows.
 
     Attributes:
-      row: [events] the row of the item's first appearance.
-      engaged: int64 [events] 1 if any of the session's rows of the item was an engagement.
+      row: [events] the row that the event comes from, the first where it stands for several.
+      engaged: int64 [events] 1 if any of its rows was an engagement.
     """
 
     row: np.ndarray
@@ -38,6 +38,12 @@ def merge_repeats(sessions: Sessions, is_known: np.ndarray) -> Events:
     engaged[sessions.first[is_known & sessions.engaged]] = 1
     row = np.flatnonzero(is_known & (sessions.first == np.arange(len(sessions.session))))
     return Events(row, engaged[row])
+
+
+def without_copies(sessions: Sessions, is_known: np.ndarray) -> Events:
+    """One event for each of the `is_known` rows (bool [rows]), less exact copies of another."""
+    row = np.flatnonzero(is_known & ~sessions.is_copy)
+    return Events(row, sessions.engaged[row].astype(np.int64))
 
 
 def recent_sessions(sessions: Sessions, events: Events, limit: int) -> np.ndarray:
@@ -62,7 +68,8 @@ def to_records(
     sessions: Sessions, split: Split, limits: SessionsConfig
 ) -> tuple[pa.RecordBatch, dict[str, int]]:
     """The split's records, columns as `schema.pbtxt`, one row a user; and its counts."""
-    whole = merge_repeats(sessions, split.is_history)
+    to_events = merge_repeats if limits.dedupe == "item" else without_copies
+    whole = to_events(sessions, split.is_history)
     recent = whole.only(recent_sessions(sessions, whole, limits.max_sessions))
     events = recent.only(recent_items(sessions, recent, limits.max_items))
     columns, kept = _history_columns(sessions, split.users, events)

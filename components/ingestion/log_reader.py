@@ -1,176 +1,100 @@
 """Find the files of a log, check them, and read them one block at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 from apache_beam.io.filesystems import FileSystems
 
-from components.config import Columns, DataConfig
+from components.config import Columns
 from components.errors import DataError
+from components.ingestion.formats import format_of
+from components.ingestion.formats.block import Block, Contents
 
-ROWS_PER_BLOCK = 1 << 20
-CSV_BLOCK_BYTES = 16 << 20
-PARQUET_SUFFIXES = (".parquet", ".pq")
-CSV_SUFFIXES = (".csv", ".csv.gz")
-
-
-@dataclass(frozen=True)
-class BrokenRow:
-    """A CSV row that does not have the header's number of columns.
-
-    An unclosed quote swallows the lines after it: `lines` counts all that the row took.
-    """
-
-    number: int
-    text: str
-
-    @property
-    def lines(self) -> int:
-        """Lines of the file."""
-        return 1 + self.text.rstrip("\n").count("\n")
+# Of a file that can be read in parts: enough of them for a cluster, few enough to be worth opening.
+PARTS_PER_FILE = 64
 
 
 @dataclass(frozen=True)
-class Block:
-    """Some consecutive rows of one file, with the source's own types.
+class Part:
+    """A stretch of a file that one worker reads.
 
     Attributes:
-      columns: the fields that the config maps, by their name in `Columns`; each [rows].
-      row_numbers: int64 [rows], 1 for the file's first data row.
-      broken: rows of this stretch of the file that could not be split into columns.
+      file: index of the file in the log.
+      path: of the file.
+      start, stop: the format's units, from and to before.
     """
 
-    columns: dict[str, pa.Array]
-    row_numbers: np.ndarray
-    broken: list[BrokenRow]
+    file: int
+    path: str
+    start: int
+    stop: int
 
 
-def mapped(columns: Columns) -> dict[str, str]:
-    """The fields that the config maps, each with the log's name for it."""
-    return {field: name for field, name in columns.model_dump().items() if name is not None}
+def check_log(patterns: Sequence[str], columns: Columns) -> list[Part]:
+    """The log's parts in order, after the checks that need no pass over the rows.
 
-
-def check_log(data: DataConfig) -> list[str]:
-    """The log's files in order, after the checks that need no pass over the rows.
+    Args:
+      patterns: paths or globs.
+      columns: the log's names.
 
     Raises:
-      DataError: no file matches, a file is empty or of another kind or unreadable, a mapped column
-        is missing or of a type that cannot be used, or no file has a row.
+      DataError: a pattern matches no file, a file is empty or of another kind or unreadable, a
+        mapped column is missing or of a type that cannot be used, or no file has a row.
     """
-    matched = FileSystems.match([data.log])[0].metadata_list
-    if not matched:
-        raise DataError(f"No file matches data.log = {data.log!r}.")
-    for file in matched:
+    files = []
+    for pattern, matched in zip(patterns, FileSystems.match(list(patterns)), strict=True):
+        if not matched.metadata_list:
+            raise DataError(f"No file matches data.log = {pattern!r}.")
+        files += matched.metadata_list
+    for file in files:
         if not file.size_in_bytes:
             raise DataError(f"{file.path} is empty: no header and no rows.")
-    paths = sorted(file.path for file in matched)
-    has_rows = [_has_rows(path, data.columns) for path in paths]
-    if not any(has_rows):
-        raise DataError(f"{data.log} has columns but no rows.")
-    return paths
+    paths = sorted({file.path for file in files})
+    contents = [_inspect(path, columns) for path in paths]
+    if not any(found.has_rows for found in contents):
+        raise DataError(f"{', '.join(patterns)} has columns but no rows.")
+    parts = []
+    for index, (path, found) in enumerate(zip(paths, contents, strict=True)):
+        step = max(1, -(-found.units // PARTS_PER_FILE))
+        for start in range(0, found.units, step):
+            parts.append(Part(index, path, start, min(start + step, found.units)))
+    return parts
 
 
-def read_blocks(path: str, columns: Columns) -> Iterator[Block]:
-    """The blocks of one file, in order.
+def read_blocks(part: Part, columns: Columns) -> Iterator[Block]:
+    """The blocks of one part, in order.
 
     Raises:
       DataError: the file cannot be read to its end.
     """
-    with FileSystems.open(path) as file:
-        try:
-            yield from (_parquet if _is_parquet(path) else _csv)(file, mapped(columns))
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{path} cannot be read: {error}") from error
+    try:
+        yield from format_of(part.path).read(part.path, part.start, part.stop, _mapped(columns))
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{part.path} cannot be read: {error}") from error
 
 
-def _is_parquet(path: str) -> bool:
-    if path.endswith(PARQUET_SUFFIXES):
-        return True
-    if path.endswith(CSV_SUFFIXES):
-        return False
-    raise DataError(f"{path} is neither {PARQUET_SUFFIXES} nor {CSV_SUFFIXES} by its name.")
+def _mapped(columns: Columns) -> dict[str, str]:
+    """The fields that the config maps, each with the log's name for it."""
+    return {field: name for field, name in columns.model_dump().items() if name is not None}
 
 
-def _has_rows(path: str, columns: Columns) -> bool:
-    """Checks the columns of one file; returns whether it has any row."""
-    with FileSystems.open(path) as file:
-        try:
-            if _is_parquet(path):
-                parquet = pq.ParquetFile(file)
-                schema, has_rows = parquet.schema_arrow, parquet.metadata.num_rows > 0
-            else:
-                broken: list[BrokenRow] = []
-                reader = _open_csv(file, broken, pacsv.ConvertOptions())
-                schema = reader.schema
-                has_rows = any(batch.num_rows for batch in reader) or bool(broken)
-        except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{path} cannot be read: {error}") from error
-    _check_columns(path, schema, columns)
-    return has_rows
-
-
-def _check_columns(path: str, schema: pa.Schema, columns: Columns) -> None:
-    for field, name in mapped(columns).items():
+def _inspect(path: str, columns: Columns) -> Contents:
+    try:
+        found = format_of(path).inspect(path)
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path} cannot be read: {error}") from error
+    for field, name in _mapped(columns).items():
         setting = f"data.columns.{field}"
-        if name not in schema.names:
+        if name not in found.types:
             raise DataError(
                 f"{path} has no column {name!r}, which {setting} names. "
-                f"Columns found: {', '.join(schema.names)}."
+                f"Columns found: {', '.join(found.types)}."
             )
-        if pa.types.is_nested(schema.field(name).type):
+        kind = found.types[name]
+        if kind is not None and pa.types.is_nested(kind):
             raise DataError(
-                f"Column {name!r} of {path}, which {setting} names, is of type "
-                f"{schema.field(name).type}; one plain value a row is needed."
+                f"Column {name!r} of {path}, which {setting} names, is of type {kind}; one plain "
+                "value a row is needed."
             )
-
-
-def _parquet(file: BinaryIO, names: dict[str, str]) -> Iterator[Block]:
-    first = 1
-    wanted = list(dict.fromkeys(names.values()))
-    for batch in pq.ParquetFile(file).iter_batches(ROWS_PER_BLOCK, columns=wanted):
-        numbers = np.arange(first, first + batch.num_rows)
-        first += batch.num_rows
-        yield Block({field: batch[name] for field, name in names.items()}, numbers, [])
-
-
-def _csv(file: BinaryIO, names: dict[str, str]) -> Iterator[Block]:
-    broken: list[BrokenRow] = []
-    wanted = list(dict.fromkeys(names.values()))
-    # Bytes, so that one value in another encoding costs its row and not the block.
-    convert = pacsv.ConvertOptions(
-        include_columns=wanted, column_types=dict.fromkeys(wanted, pa.large_binary())
-    )
-    read = reported = 0
-    for batch in _open_csv(file, broken, convert):
-        at = np.array([row.number for row in broken], np.int64)
-        good = np.arange(read, read + batch.num_rows)
-        # The g-th good row (from 0) comes after every broken one with number - 1 - index <= g.
-        skipped = np.searchsorted(at - 1 - np.arange(len(at)), good, side="right")
-        read += batch.num_rows
-        columns = {field: batch[name] for field, name in names.items()}
-        yield Block(columns, 1 + good + skipped, broken[reported:])
-        reported = len(broken)
-    if broken[reported:]:
-        empty = {field: pa.array([], pa.large_binary()) for field in names}
-        yield Block(empty, np.array([], np.int64), broken[reported:])
-
-
-def _open_csv(
-    file: BinaryIO, broken: list[BrokenRow], convert: pacsv.ConvertOptions
-) -> pacsv.CSVStreamingReader:
-    def note(row: pacsv.InvalidRow) -> str:
-        broken.append(BrokenRow(row.number - 1, row.text))  # the header is row 1
-        return "skip"
-
-    return pacsv.open_csv(
-        file,
-        # Row numbers are known only when one thread reads.
-        read_options=pacsv.ReadOptions(use_threads=False, block_size=CSV_BLOCK_BYTES),
-        parse_options=pacsv.ParseOptions(invalid_row_handler=note, newlines_in_values=True),
-        convert_options=convert,
-    )
+    return found

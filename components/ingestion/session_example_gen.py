@@ -1,6 +1,5 @@
 """The TFX component that turns an interaction log into tf.Examples, one per user and split."""
 
-import re
 from typing import Any
 
 from google.protobuf import wrappers_pb2
@@ -18,9 +17,9 @@ from components.errors import DataError
 from components.ingestion import dead_letters
 from components.ingestion.checks import complaint
 from components.ingestion.files import PARTIAL
-from components.ingestion.ingest import IngestConfig, collect_summary, ingest
+from components.ingestion.ingest import IngestConfig, collect_summary, ingest, make_folders
 from components.ingestion.log_reader import check_log
-from components.ingestion.shards import split_folder
+from components.ingestion.spans import WindowDriver, folder_and_pattern, stated_config
 from components.ingestion.summary import Summary, write_summary
 from model import features
 
@@ -41,15 +40,12 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             leaves a split empty.
         """
         self._log_startup(input_dict, output_dict, exec_properties)
-        config = _parse(exec_properties)
-        paths = check_log(config.data)
+        config = stated_config(exec_properties)
+        parts = check_log(_patterns(exec_properties), config.data.columns)
         [examples] = output_dict[standard_component_specs.EXAMPLES_KEY]
-        for split in features.SPLITS:
-            fileio.makedirs(split_folder(examples.uri, split))
-        for folder in (dead_letters.FOLDER, PARTIAL):
-            fileio.makedirs(f"{examples.uri}/{folder}")
+        make_folders(examples.uri)
         with self._make_beam_pipeline() as pipeline:
-            ingest(pipeline, paths, config, examples.uri)
+            ingest(pipeline, parts, config, examples.uri)
         summary = collect_summary(examples.uri, config.sessions.partitions)
         _refuse_or_accept(summary, config, examples)
         fileio.rmtree(f"{examples.uri}/{PARTIAL}")
@@ -63,10 +59,11 @@ class SessionExampleGen(component.FileBasedExampleGen):
     takes a fingerprint of the log's files, so a changed log is ingested anew.
     """
 
+    DRIVER_CLASS = WindowDriver
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
     def __init__(self, data: DataConfig, sessions: SessionsConfig, split: SplitConfig):
-        folder, pattern = _folder_and_pattern(data.log)
+        folder, pattern = folder_and_pattern(data.log)
         # Neither changes what is ingested: left out, they do not make the cache miss.
         data = data.model_copy(update={"loader": None, "item_table": None})
         config = IngestConfig(data=data, sessions=sessions, split=split)
@@ -85,24 +82,12 @@ class SessionExampleGen(component.FileBasedExampleGen):
         )
 
 
-def _folder_and_pattern(log: str) -> tuple[str, str]:
-    """The part of the path before the first folder or name with a wildcard, and the rest."""
-    plain = re.split(r"[*?\[{]", log)[0]
-    folder, slash, _ = plain.rpartition("/")
-    return folder or slash or ".", log[len(folder + slash) :]
-
-
-def _parse(exec_properties: dict[str, Any]) -> IngestConfig:
-    """The component's configuration, with the log as the driver resolved it."""
-    custom, given = tfx.proto.CustomConfig(), tfx.proto.Input()
-    text = wrappers_pb2.StringValue()
-    proto_utils.json_to_proto(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY], custom)
+def _patterns(exec_properties: dict[str, Any]) -> list[str]:
+    """The log's files, as the driver resolved them."""
+    given = tfx.proto.Input()
     proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], given)
-    custom.custom_config.Unpack(text)
-    config = IngestConfig.model_validate_json(text.value)
     base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
-    log = f"{base}/{given.splits[0].pattern}"
-    return config.model_copy(update={"data": config.data.model_copy(update={"log": log})})
+    return [f"{base}/{split.pattern}" for split in given.splits]
 
 
 def _refuse_or_accept(summary: Summary, config: IngestConfig, examples: types.Artifact) -> None:

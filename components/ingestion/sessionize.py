@@ -19,6 +19,7 @@ class Sessions:
       item, timestamp, engaged, session: [rows] index into `item_ids`, unix seconds, bool, index of
         the session.
       first: [rows] the row that the row repeats (same item, same session), itself if none.
+      is_copy: bool [rows]: the row before is the same in every field.
       user, start: [sessions] index into `user_ids`, time of the first row in unix seconds.
     """
 
@@ -29,6 +30,7 @@ class Sessions:
     engaged: np.ndarray
     session: np.ndarray
     first: np.ndarray
+    is_copy: np.ndarray
     user: np.ndarray
     start: np.ndarray
 
@@ -43,9 +45,9 @@ def sessionize(interactions: pa.Table, gap_seconds: float) -> Sessions:
     Args:
       interactions: `canonical.INTERACTIONS`; all rows of every user in it.
     """
-    user_ids, user = _code(interactions[features.USER_ID])
-    item_ids, item = _code(interactions[features.ITEM_ID])
-    _, given = _code(interactions[SESSION_ID])
+    user_ids, user = code(interactions[features.USER_ID])
+    item_ids, item = code(interactions[features.ITEM_ID])
+    _, given = code(interactions[SESSION_ID])
     time = interactions[features.TIMESTAMP].to_numpy()
     engaged = interactions[features.ENGAGED].to_numpy()
 
@@ -60,22 +62,27 @@ def sessionize(interactions: pa.Table, gap_seconds: float) -> Sessions:
     rank = np.empty_like(by_time)
     rank[by_time] = np.arange(len(starts))
     session = rank[np.cumsum(is_start) - 1]
+    start = time[starts][by_time]
     again = np.argsort(session, kind="stable")
     order, session = order[again], session[again]
+    time, item, engaged = time[again], item[order], engaged[order]
+    differs = _changes(session) | _changes(item) | _changes(time)
+    differs[1:] |= engaged[1:] != engaged[:-1]
     return Sessions(
         user_ids=user_ids,
         item_ids=item_ids,
-        item=item[order],
-        timestamp=time[again],
-        engaged=engaged[order],
+        item=item,
+        timestamp=time,
+        engaged=engaged,
         session=session,
-        first=_first_of_item(session, item[order], len(item_ids)),
+        first=_first_of_item(session, item, len(item_ids)),
+        is_copy=~differs,
         user=user[starts][by_time],
-        start=time[starts][by_time],
+        start=start,
     )
 
 
-def _code(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
+def code(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
     """Distinct values by their bytes, and int64 [rows] where each row's stands; null is -1."""
     coded = column.combine_chunks().dictionary_encode()
     by_value = pc.sort_indices(coded.dictionary).to_numpy()

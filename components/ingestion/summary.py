@@ -79,6 +79,7 @@ class PartitionCounts(BaseModel):
     Attributes:
       duplicates_merged: rows that repeat an item of their own session.
       engaged_sessions: sessions with at least one engagement.
+      rows_of_heavy_users_dropped: rows that `heavy_users` leaves out.
       users_left_out: users with too few engaged sessions (`last-session`).
       splits: by split, `examples`, `sessions`, `events`, `empty_histories`, `target_items`,
         `truncated_sessions` and `truncated_events`.
@@ -89,6 +90,7 @@ class PartitionCounts(BaseModel):
     engaged_sessions: int = 0
     duplicates_merged: int = 0
     users_left_out: int = 0
+    rows_of_heavy_users_dropped: int = 0
     splits: dict[str, dict[str, int]] = {}
 
     @classmethod
@@ -117,7 +119,8 @@ class Summary(BaseModel):
             f"{sum(log.dead_letters.values()):,} dead letters{reasons}",
             f"users: {users.users:,} with {users.sessions:,} sessions, {users.engaged_sessions:,} "
             f"of them with an engagement; {users.users_left_out:,} users left out, "
-            f"{users.duplicates_merged:,} repeats merged",
+            f"{users.duplicates_merged:,} repeats merged, {users.rows_of_heavy_users_dropped:,} "
+            "older rows of heavy users dropped",
         ]
         for split, counts in users.splits.items():
             lines.append(

@@ -14,10 +14,8 @@ from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 from components.config import SessionsConfig, SplitConfig
 from components.ingestion import SCHEMA
 from components.ingestion.canonical import INTERACTIONS
-from components.ingestion.dead_letters import FOLDER
-from components.ingestion.files import PARTIAL
 from components.ingestion.histories import to_records
-from components.ingestion.ingest import IngestConfig, collect_summary, ingest
+from components.ingestion.ingest import IngestConfig, collect_summary, ingest, make_folders
 from components.ingestion.log_reader import check_log
 from components.ingestion.sessionize import sessionize
 from components.ingestion.shards import split_folder
@@ -67,13 +65,10 @@ def _nested(row: dict) -> dict:
 
 def run(config: IngestConfig, uri: Path) -> Summary:
     """Ingest with Beam into `uri`, as the executor does."""
-    paths = check_log(config.data)
-    for split in features.SPLITS:
-        Path(split_folder(str(uri), split)).mkdir(parents=True)
-    for folder in (FOLDER, PARTIAL):
-        (uri / folder).mkdir()
+    parts = check_log([config.data.log], config.data.columns)
+    make_folders(str(uri))
     with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
-        ingest(pipeline, paths, config, str(uri))
+        ingest(pipeline, parts, config, str(uri))
     return collect_summary(str(uri), config.sessions.partitions)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from components.config import DataConfig, Events
 from components.ingestion.canonical import canonicalise
-from components.ingestion.log_reader import Block, BrokenRow
+from components.ingestion.formats.block import Block, BrokenRow
 from components.ingestion.text import as_text
 from components.ingestion.times import to_seconds
 
@@ -76,7 +76,7 @@ def test_each_bad_row_becomes_a_dead_letter_with_its_first_problem():
         user_id=[b"u", b"", b"\xff", b"u", None, b"u", b"u", b"u"],
         item_id=[b"a", b"a", b"a", b"", b"a", b"x\ty", b"a", b"a"],
         timestamp=[b"5", b"5", b"5", b"5", b"5", b"5", b"soon", b"4102444800"],
-        broken=[BrokenRow(9, 'u,"a\nb')],
+        broken=[BrokenRow(9, "wrong number of columns", 'u,"a\nb', lines=2)],
     )
     table, letters, counts = canonicalise(rows, "log.csv", DataConfig(log="log.csv"))
     assert table.to_pylist() == [

@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.config import Columns, DataConfig
+from components.config import Columns
 from components.ingestion import complete_journey
 from components.ingestion.log_reader import check_log
 
@@ -85,7 +85,7 @@ def test_write_log(tmp_path):
     complete_journey.write_log(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["items.parquet", "log.parquet"]
     columns = Columns(event="event", session_id="session_id")
-    assert check_log(DataConfig(log=str(tmp_path / "log.parquet"), columns=columns))
+    assert check_log([str(tmp_path / "log.parquet")], columns)
     log = pq.read_table(tmp_path / "log.parquet").to_pandas()
     bought = log[log.event == "purchase"]
     assert (len(bought), bought.user_id.nunique(), bought.item_id.nunique()) == (

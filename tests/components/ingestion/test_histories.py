@@ -1,15 +1,9 @@
 import pyarrow as pa
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from test_splits import LOGS
 from tiny_logs import records, table
 
 from components.config import SessionsConfig, SplitConfig
-from components.ingestion.canonical import INTERACTIONS
-from components.ingestion.ingest import partition
-from components.ingestion.shards import write_shard
-from components.ingestion.summary import LogCounts
+from components.ingestion.shards import ShardWriter
 
 LAST = SplitConfig(protocol="last-session")
 
@@ -40,33 +34,10 @@ def test_a_long_session_keeps_its_engagements_before_its_exposures_and_then_the_
     assert history(rows, max_items=2)[0][0] == ["b", "e"]
 
 
-@given(
-    LOGS,
-    st.integers(1, 4),
-    st.integers(1, 5),
-    st.sampled_from(["global-time", "last-session"]),
-    st.randoms(use_true_random=False),
-)
-def test_order_blocks_and_partitions_do_not_matter(rows, partitions, blocks, protocol, random):
-    day = 1 / 86_400
-    split = SplitConfig(protocol=protocol, eval_days=10 * day, test_days=10 * day)
-    limits = SessionsConfig(gap_minutes=5 / 60, max_sessions=3, max_items=2)
-    latest = max(row[2] for row in rows)
-    expected = records(table(rows), limits, split, latest)
-
-    shuffled = random.sample(rows, len(rows))
-    parts = [[] for _ in range(partitions)]
-    for block in range(blocks):
-        for key, stream in partition(table(shuffled[block::blocks]), LogCounts(), partitions):
-            parts[key].append(pa.ipc.open_stream(stream).read_all().replace_schema_metadata())
-    found = {name: {} for name in expected}
-    for part in parts:
-        of_part = records(pa.concat_tables(part), limits, split, latest)
-        for name, users in of_part.items():
-            assert not set(users) & set(found[name])
-            found[name] |= users
-    assert found == expected
-    assert all(table.schema == INTERACTIONS for part in parts for table in part)
+def test_without_dedupe_by_item_only_exact_copies_are_one():
+    rows = [("u", "a", 0, True), ("u", "a", 0, True), ("u", "a", 0, False), ("u", "a", 5, True)]
+    assert history(rows, dedupe="row")[0][0] == ["a", "a", "a"]
+    assert history(rows, dedupe="row")[1][0] == [1, 0, 1]
 
 
 def test_lengths_that_do_not_add_up_are_refused(tmp_path):
@@ -85,4 +56,4 @@ def test_lengths_that_do_not_add_up_are_refused(tmp_path):
         ["user_id", "item_id", "engaged", "timestamp", "session_length"],
     )
     with pytest.raises(ValueError, match="item_id of user"):
-        write_shard(batch, str(tmp_path), "train", 0, 1)
+        ShardWriter(str(tmp_path), "train", 0, 1).write(batch)

@@ -2,48 +2,55 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from components.config import Columns, DataConfig
+from components.config import Columns
 from components.errors import DataError
-from components.ingestion.log_reader import check_log, read_blocks
+from components.ingestion.log_reader import Part, check_log, read_blocks
 
 HEADER = "user_id,item_id,timestamp\n"
 
 
 def write(path, text):
     path.write_text(text)
-    return DataConfig(log=str(path))
+    return str(path)
+
+
+def check(log, columns=Columns()):  # noqa: B008
+    return check_log([str(log)], columns)
+
+
+def read(path, columns=Columns()):  # noqa: B008
+    return [block for part in check(path) for block in read_blocks(part, columns)]
 
 
 def test_no_file():
     with pytest.raises(DataError, match=r"No file matches data.log = .*nothing-\*"):
-        check_log(DataConfig(log="nothing-*.csv"))
+        check("nothing-*.csv")
 
 
 def test_empty_file(tmp_path):
     with pytest.raises(DataError, match=r"log.csv is empty: no header and no rows"):
-        check_log(write(tmp_path / "log.csv", ""))
+        check(write(tmp_path / "log.csv", ""))
 
 
 def test_no_rows(tmp_path):
     with pytest.raises(DataError, match="columns but no rows"):
-        check_log(write(tmp_path / "log.csv", HEADER))
+        check(write(tmp_path / "log.csv", HEADER))
 
 
 def test_not_a_parquet_file(tmp_path):
     with pytest.raises(DataError, match=r"log.parquet cannot be read"):
-        check_log(write(tmp_path / "log.parquet", HEADER))
+        check(write(tmp_path / "log.parquet", HEADER))
 
 
 def test_unknown_kind_of_file(tmp_path):
-    with pytest.raises(DataError, match=r"log.json is neither"):
-        check_log(write(tmp_path / "log.json", "{}"))
+    with pytest.raises(DataError, match=r"log.json is of no form"):
+        check(write(tmp_path / "log.json", "{}"))
 
 
 def test_missing_column_is_named_with_its_setting(tmp_path):
-    data = write(tmp_path / "log.csv", "user,product,when\nu,a,1\n")
-    data = data.model_copy(update={"columns": Columns(user_id="user", timestamp="when")})
+    log = write(tmp_path / "log.csv", "user,product,when\nu,a,1\n")
     with pytest.raises(DataError) as error:
-        check_log(data)
+        check(log, Columns(user_id="user", timestamp="when"))
     message = str(error.value)
     assert "no column 'item_id', which data.columns.item_id names" in message
     assert "user, product, when" in message
@@ -54,15 +61,15 @@ def test_a_column_of_lists_is_refused(tmp_path):
     columns = {"user_id": ["u"], "item_id": [["a"]], "timestamp": [1]}
     pq.write_table(pa.table(columns), tmp_path / "log.parquet")
     with pytest.raises(DataError, match=r"'item_id' .* is of type list"):
-        check_log(DataConfig(log=str(tmp_path / "log.parquet")))
+        check(tmp_path / "log.parquet")
 
 
 def test_files_come_in_order(tmp_path):
     for name in ("b.csv", "a.csv"):
         write(tmp_path / name, HEADER + "u,a,1\n")
-    assert check_log(DataConfig(log=str(tmp_path / "*.csv"))) == [
-        str(tmp_path / "a.csv"),
-        str(tmp_path / "b.csv"),
+    assert check(tmp_path / "*.csv") == [
+        Part(0, str(tmp_path / "a.csv"), 0, 1),
+        Part(1, str(tmp_path / "b.csv"), 0, 1),
     ]
 
 
@@ -70,8 +77,8 @@ def test_row_numbers_count_broken_rows(tmp_path, monkeypatch):
     # 1 good, 2 too short, 3 good, 4 too long, 5 good, over several blocks.
     rows = "u,one,1\nu,two\nu,three,3\nu,four,4,4\nu,five,5\n" * 20
     write(tmp_path / "log.csv", HEADER + rows)
-    monkeypatch.setattr("components.ingestion.log_reader.CSV_BLOCK_BYTES", 200)
-    blocks = list(read_blocks(str(tmp_path / "log.csv"), Columns()))
+    monkeypatch.setattr("components.ingestion.formats.csv.BLOCK_BYTES", 200)
+    blocks = read(tmp_path / "log.csv")
     assert len(blocks) > 3
     numbers = [n for block in blocks for n in block.row_numbers.tolist()]
     assert numbers == [n for n in range(1, 101) if n % 5 in (1, 3, 0)]
@@ -82,7 +89,7 @@ def test_row_numbers_count_broken_rows(tmp_path, monkeypatch):
 
 def test_rows_broken_at_the_end_are_not_lost(tmp_path):
     write(tmp_path / "log.csv", HEADER + "u,a\nu,b\n")
-    blocks = list(read_blocks(str(tmp_path / "log.csv"), Columns()))
+    blocks = read(tmp_path / "log.csv")
     assert [row.number for block in blocks for row in block.broken] == [1, 2]
 
 
@@ -94,8 +101,8 @@ def test_parquet_is_read_in_blocks(tmp_path, monkeypatch):
         "more": [0] * 5,
     }
     pq.write_table(pa.table(columns), tmp_path / "log.parquet", row_group_size=3)
-    monkeypatch.setattr("components.ingestion.log_reader.ROWS_PER_BLOCK", 2)
-    blocks = list(read_blocks(str(tmp_path / "log.parquet"), Columns()))
+    monkeypatch.setattr("components.ingestion.formats.parquet.ROWS_PER_BLOCK", 2)
+    blocks = read(tmp_path / "log.parquet")
     assert max(len(block.row_numbers) for block in blocks) == 2
     assert [n for block in blocks for n in block.row_numbers.tolist()] == [1, 2, 3, 4, 5]
     assert set(blocks[0].columns) == {"user_id", "item_id", "timestamp"}

@@ -15,6 +15,7 @@ from tiny_logs import DAY, SCHEMA, read_split
 from components.config import Columns, DataConfig, Events, SessionsConfig, SplitConfig
 from components.errors import DataError
 from components.ingestion.session_example_gen import SessionExampleGen
+from components.ingestion.spans import WindowDriver
 from components.ingestion.summary import read_summary
 from model import features
 
@@ -46,12 +47,14 @@ def log(tmp_path):
 
 
 def execute(example_gen, uri):
-    """Run the component's executor; returns the Examples artifact."""
+    """Run the component's driver and executor; returns the Examples artifact."""
     artifact = standard_artifacts.Examples()
     artifact.uri = str(uri)
     context = base_beam_executor.BaseBeamExecutor.Context(beam_pipeline_args=list(BEAM))
     executor = example_gen.executor_spec.executor_class(context)
-    executor.Do({}, {"examples": [artifact]}, dict(example_gen.exec_properties))
+    driver = WindowDriver(None)
+    properties = driver.resolve_exec_properties(dict(example_gen.exec_properties), None, None)
+    executor.Do({}, {"examples": [artifact]}, properties)
     return artifact
 
 
