@@ -1,6 +1,6 @@
 PYTHON ?= python3.11
 VENV := .venv
-PEER := .cache/peers/rectools
+PEERS := .cache/peers
 READY := $(VENV)/.ready
 
 .PHONY: setup run test test-slow lint types lock peers
@@ -33,7 +33,10 @@ lock: $(READY)
 	@$(VENV)/bin/uv pip compile pyproject.toml --group dev --python-version 3.11 \
 		--python-platform x86_64-manylinux_2_39 --no-header -o requirements.txt
 
-# What `sessionrec benchmark --peers rectools-sasrec` runs; UV_TORCH_BACKEND=cpu spares CUDA's part.
+# What only benchmarks need: RecTools in an environment of its own (UV_TORCH_BACKEND=cpu spares
+# CUDA's part), Polars and DuckDB in a folder beside ours.
 peers: $(READY)
-	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(PYTHON) $(PEER)
-	@$(VENV)/bin/uv pip install --quiet --python $(PEER) -r benchmarks/peers/rectools.txt
+	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(PYTHON) $(PEERS)/rectools
+	@$(VENV)/bin/uv pip install --quiet --python $(PEERS)/rectools -r benchmarks/peers/rectools.txt
+	@$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --no-deps \
+		--target $(PEERS)/dataframes -r benchmarks/peers/dataframes.txt

@@ -5,7 +5,16 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 
-from benchmarks.results import CURVE, FITTED_LOSS, LOSS, SIZES, VALIDATION_NDCG, Row
+from benchmarks.results import (
+    CPU_S,
+    CURVE,
+    FITTED_LOSS,
+    LOSS,
+    PEAK_MB,
+    SIZES,
+    VALIDATION_NDCG,
+    Row,
+)
 
 
 def plot_curves(rows: Sequence[Row], folder: Path) -> None:
@@ -65,6 +74,30 @@ def plot_power_laws(rows: Sequence[Row], folder: Path) -> None:
             axes.legend()
         panels[0].set_ylabel("validation loss")
         _save(figure, folder / f"{dataset}.png")
+
+
+def plot_ingestion(rows: Sequence[Row], folder: Path) -> None:
+    """Writes ingestion-FORMAT.png: CPU seconds and peak memory against events.
+
+    Data sets are named zipf-EVENTS-FORMAT.
+    """
+    events_of = {row.dataset: int(row.dataset.split("-")[1]) for row in rows}
+    for form in dict.fromkeys(dataset.split("-")[2] for dataset in events_of):
+        figure, panels = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
+        for method in dict.fromkeys(row.method for row in rows):
+            for axes, metric in zip(panels, (CPU_S, PEAK_MB), strict=True):
+                of_method = [
+                    row
+                    for row in rows
+                    if (row.method, row.metric) == (method, metric) and row.dataset.endswith(form)
+                ]
+                points = sorted((events_of[row.dataset], row.value) for row in of_method)
+                axes.plot(*zip(*points, strict=True), marker=".", label=method)
+        labels = ("CPU seconds", "peak memory (MiB)")
+        for axes, label in zip(panels, labels, strict=True):
+            axes.set(xscale="log", yscale="log", xlabel="events", ylabel=label, title=form)
+        panels[0].legend(fontsize=8)
+        _save(figure, folder / f"ingestion-{form}.png")
 
 
 def _save(figure: plt.Figure, path: Path) -> None:

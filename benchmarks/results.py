@@ -14,6 +14,7 @@ CURVE = f"{VALIDATION_NDCG}-epoch-"
 # What a scaling law is fitted over, and what it predicts.
 SIZES = PARAMETERS, INTERACTIONS = "parameters", "interactions"
 LOSS, FITTED_LOSS = "validation-loss", "fitted-validation-loss"
+EVENTS_PER_SECOND, PEAK_MB, CPU_S, WALL_S = "events_per_s", "peak_mb", "cpu_s", "wall_s"
 _RESAMPLES = 1000
 
 

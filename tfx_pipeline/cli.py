@@ -20,8 +20,8 @@ from tfx_pipeline.console import quiet
 DEFAULT_CONFIG = Path("configs/complete_journey.toml")
 LOG_FILE = "sessionrec.log"
 BENCHMARKS = Path("output/benchmarks")
-QUALITY_OUTPUT, SCALING_OUTPUT, TRAINING_OUTPUT = (
-    BENCHMARKS / name for name in ("quality", "scaling", "training")
+QUALITY_OUTPUT, SCALING_OUTPUT, TRAINING_OUTPUT, INGESTION_OUTPUT = (
+    BENCHMARKS / name for name in ("quality", "scaling", "training", "ingestion")
 )
 USAGE_ERROR, FAILURE = 2, 1
 # The model does not read who the user is, only what they did.
@@ -214,6 +214,37 @@ def training(
         from benchmarks.training import benchmark_training
 
         benchmark_training(config, tuple(set_), epochs, rounds, output, command, console)
+
+
+@benchmark.command()
+def ingestion(
+    events: Annotated[list[int], typer.Option(min=1, help="Size of a generated log.")] = [  # noqa: B006
+        100_000,
+        1_000_000,
+        5_000_000,
+    ],
+    format_: Annotated[list[str], typer.Option("--format", help="parquet or csv.")] = [  # noqa: B006
+        "parquet"
+    ],
+    method: Annotated[
+        list[str] | None, typer.Option(help="Ours, or what it is compared with; all unless given.")
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Turns of each method.")] = 3,
+    output: OutputOption = INGESTION_OUTPUT,
+) -> None:
+    """Speed and memory of ingestion, against per-event Beam, Polars and DuckDB, in turns.
+
+    The generated logs are kept in output/benchmarks/ingestion/logs.
+    """
+    with _benchmark(INGESTION_OUTPUT, [], []) as (command, console):
+        from benchmarks.ingest_trial import METHODS
+        from benchmarks.ingestion import SUFFIXES, benchmark_ingestion
+
+        formats = _chosen("format", format_, SUFFIXES)
+        methods = _chosen("method", method, METHODS)
+        logs = INGESTION_OUTPUT / "logs"
+        output.mkdir(parents=True, exist_ok=True)
+        benchmark_ingestion(events, formats, methods, rounds, logs, output, command, console)
 
 
 @contextmanager

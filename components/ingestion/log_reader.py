@@ -11,8 +11,8 @@ from components.errors import DataError
 from components.ingestion.formats import format_of
 from components.ingestion.formats.block import Block, Contents
 
-# Of a file that can be read in parts: enough of them for a cluster, few enough to be worth opening.
-PARTS_PER_FILE = 64
+# A damaged schema can hold names that are no text.
+UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,11 @@ def check_log(patterns: Sequence[str], columns: Columns) -> list[Part]:
     contents = [_inspect(path, columns) for path in paths]
     if not any(found.has_rows for found in contents):
         raise DataError(f"{', '.join(patterns)} has columns but no rows.")
-    parts = []
-    for index, (path, found) in enumerate(zip(paths, contents, strict=True)):
-        step = max(1, -(-found.units // PARTS_PER_FILE))
-        for start in range(0, found.units, step):
-            parts.append(Part(index, path, start, min(start + step, found.units)))
-    return parts
+    return [
+        Part(index, path, start, stop)
+        for index, (path, found) in enumerate(zip(paths, contents, strict=True))
+        for start, stop in found.parts
+    ]
 
 
 def read_blocks(part: Part, columns: Columns) -> Iterator[Block]:
@@ -70,7 +69,7 @@ def read_blocks(part: Part, columns: Columns) -> Iterator[Block]:
     """
     try:
         yield from format_of(part.path).read(part.path, part.start, part.stop, _mapped(columns))
-    except (pa.ArrowException, OSError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{part.path} cannot be read: {error}") from error
 
 
@@ -82,7 +81,7 @@ def _mapped(columns: Columns) -> dict[str, str]:
 def _inspect(path: str, columns: Columns) -> Contents:
     try:
         found = format_of(path).inspect(path)
-    except (pa.ArrowException, OSError) as error:
+    except UNREADABLE as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     for field, name in _mapped(columns).items():
         setting = f"data.columns.{field}"

@@ -1,7 +1,7 @@
 """TFRecord's framing, without TensorFlow (tensorflow/core/lib/io/record_writer.h)."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import google_crc32c
@@ -21,10 +21,13 @@ class Writable(Protocol):
         """Write all of `data`."""
 
 
-def write_record(file: Writable, record: bytes) -> None:
-    """Append one record."""
-    length = struct.pack("<Q", len(record))
-    file.write(b"".join((length, _masked_crc(length), record, _masked_crc(record))))
+def write_records(file: Writable, records: Iterable[bytes]) -> None:
+    """Append records."""
+    frames: list[bytes] = []
+    for record in records:
+        length = struct.pack("<Q", len(record))
+        frames += (length, _masked_crc(length), record, _masked_crc(record))
+    file.write(b"".join(frames))
 
 
 def read_records(file: Readable) -> Iterator[bytes | None]:

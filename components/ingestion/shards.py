@@ -10,7 +10,7 @@ from apache_beam.io.filesystems import FileSystems
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
 from components.ingestion.files import write_atomically
-from components.ingestion.records import write_record
+from components.ingestion.records import write_records
 from model import features
 
 USERS_PER_BATCH = 4096
@@ -55,8 +55,8 @@ class ShardWriter(AbstractContextManager["ShardWriter"]):
             opened = gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0)
             self._file = self._files.enter_context(opened)
         for start in range(0, records.num_rows, USERS_PER_BATCH):
-            for example in self._encoder.encode(records.slice(start, USERS_PER_BATCH)):
-                write_record(self._file, _deterministic(example))
+            examples = self._encoder.encode(records.slice(start, USERS_PER_BATCH))
+            write_records(self._file, map(_deterministic, examples))
 
 
 def _deterministic(example: bytes) -> bytes:
@@ -64,24 +64,26 @@ def _deterministic(example: bytes) -> bytes:
 
     The encoder writes them in the order of a hash map, another one in each process.
     """
-    _, at = _varint(example, 1)
-    head, entries = example[:at], []
+    at, entries = 0, []
     while at < len(example):
-        size, start = _varint(example, at + 1)
-        entries.append((example[start + 2 : start + size], example[at : start + size]))
-        at = start + size
+        # A tag of one byte, a length in base 128, lowest digits first, and so many bytes
+        # (protobuf.dev/programming-guides/encoding). The outermost one holds all the entries.
+        size, shift, start = 0, 0, at + 1
+        while example[start] & 0x80:
+            size |= (example[start] & 0x7F) << shift
+            shift += 7
+            start += 1
+        size |= example[start] << shift
+        start += 1
+        if at == 0:
+            head = example[:start]
+            at = start
+        else:
+            # An entry starts with the tag and the length of its name.
+            entries.append((example[start + 2 : start + size], example[at : start + size]))
+            at = start + size
     entries.sort()
     return b"".join((head, *(entry for _, entry in entries)))
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """The base-128 number at `at`, and where it ends (protobuf.dev/programming-guides/encoding)."""
-    value = shift = 0
-    while (byte := data[at]) & 0x80:
-        value |= (byte & 0x7F) << shift
-        shift += 7
-        at += 1
-    return value | byte << shift, at + 1
 
 
 def _check_lengths(records: pa.RecordBatch) -> None:

@@ -63,11 +63,13 @@ def _nested(row: dict) -> dict:
     return row
 
 
-def run(config: IngestConfig, uri: Path) -> Summary:
+def run(
+    config: IngestConfig, uri: Path, beam_args: tuple[str, ...] = ("--runner=FnApiRunner",)
+) -> Summary:
     """Ingest with Beam into `uri`, as the executor does."""
     parts = check_log([config.data.log], config.data.columns)
     make_folders(str(uri))
-    with beam.Pipeline(options=PipelineOptions(["--runner=FnApiRunner"])) as pipeline:
+    with beam.Pipeline(options=PipelineOptions(list(beam_args))) as pipeline:
         ingest(pipeline, parts, config, str(uri))
     return collect_summary(str(uri), config.sessions.partitions)
 
@@ -76,12 +78,14 @@ def read_split(uri: Path, split: str) -> dict[str, dict]:
     """The records of a written split: {user: record}."""
     schema = text_format.Parse(SCHEMA.read_text(), schema_pb2.Schema())
     decoder = ExamplesToRecordBatchDecoder(schema.SerializeToString())
-    examples = [
-        record
-        for path in sorted(Path(split_folder(str(uri), split)).iterdir())
-        for record in _read_tfrecord(path)
-    ]
+    examples = read_records(uri, split)
     return by_user(decoder.DecodeBatch(examples)) if examples else {}
+
+
+def read_records(uri: Path, split: str) -> list[bytes]:
+    """The serialized tf.Examples of a written split."""
+    paths = sorted(Path(split_folder(str(uri), split)).iterdir())
+    return [record for path in paths for record in _read_tfrecord(path)]
 
 
 def _read_tfrecord(path: Path):

@@ -8,6 +8,7 @@ import pyarrow as pa
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+WHOLE = [(0, 1)]
 ROWS_PER_BLOCK = 1 << 19
 CODECS = {".gz": "gzip", ".zst": "zstd"}
 
@@ -18,12 +19,12 @@ class Contents:
 
     Attributes:
       types: the type of each column; None where the format has none or rows disagree.
-      units: pieces that can be read on their own, in order: row groups; 1 for other formats.
+      parts: pieces worth reading on their own, as (start, stop) of the format's units.
       has_rows: whether there is any row, also a broken one.
     """
 
     types: dict[str, pa.DataType | None]
-    units: int
+    parts: list[tuple[int, int]]
     has_rows: bool
 
 

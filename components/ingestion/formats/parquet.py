@@ -13,7 +13,19 @@ def inspect(path: str) -> Contents:
     with open_raw(path) as file:
         parquet = pq.ParquetFile(file)
         types = {field.name: field.type for field in parquet.schema_arrow}
-        return Contents(types, parquet.num_row_groups, parquet.metadata.num_rows > 0)
+        return Contents(types, _parts(parquet.metadata), parquet.metadata.num_rows > 0)
+
+
+def _parts(metadata: pq.FileMetaData) -> list[tuple[int, int]]:
+    """Row groups in runs of about a block's rows."""
+    parts = []
+    start = rows = 0
+    for group in range(metadata.num_row_groups):
+        rows += metadata.row_group(group).num_rows
+        if rows >= ROWS_PER_BLOCK or group + 1 == metadata.num_row_groups:
+            parts.append((start, group + 1))
+            start, rows = group + 1, 0
+    return parts
 
 
 def read(path: str, start: int, stop: int, names: Mapping[str, str]) -> Iterator[Block]:

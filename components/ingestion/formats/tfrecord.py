@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
-from components.ingestion.formats.block import Block, BrokenRow, Contents, open_stream
+from components.ingestion.formats.block import WHOLE, Block, BrokenRow, Contents, open_stream
 from components.ingestion.records import read_records
 
 RECORDS_PER_BLOCK = 1 << 17
@@ -22,7 +22,7 @@ def inspect(path: str) -> Contents:
         records = list(islice(read_records(file), RECORDS_INSPECTED))
     decoded, _ = _decode([(n, record) for n, record in enumerate(records) if record is not None])
     names = dict.fromkeys(name for _, batch in decoded for name in batch.schema.names)
-    return Contents(dict.fromkeys(names), 1, bool(records))
+    return Contents(dict.fromkeys(names), WHOLE, bool(records))
 
 
 def read(path: str, start: int, stop: int, names: Mapping[str, str]) -> Iterator[Block]:

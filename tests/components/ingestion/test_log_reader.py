@@ -106,3 +106,12 @@ def test_parquet_is_read_in_blocks(tmp_path, monkeypatch):
     assert max(len(block.row_numbers) for block in blocks) == 2
     assert [n for block in blocks for n in block.row_numbers.tolist()] == [1, 2, 3, 4, 5]
     assert set(blocks[0].columns) == {"user_id", "item_id", "timestamp"}
+
+
+def test_a_broken_row_that_is_not_utf_8_is_not_lost(tmp_path):
+    text = HEADER.encode() + "u,é,1\n".encode() + b"u,\xff\nv,\xfe,2\n"
+    (tmp_path / "log.csv").write_bytes(text)
+    [block] = read(tmp_path / "log.csv")
+    assert block.columns["item_id"].to_pylist() == ["é".encode(), b"\xfe"]
+    assert block.row_numbers.tolist() == [1, 3]
+    assert [(row.number, row.text) for row in block.broken] == [(2, "u,\\xff")]
