@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from components.ingestion.canonical import SESSION_ID
+from components.ingestion.ordering import order_by, runs
 from components.ingestion.sessionize import code
 from model import features
 
@@ -36,8 +37,8 @@ def keep_recent(rows: pa.Table, limit: int, cuts: Sequence[int]) -> pa.Table:
     _, item = code(table[features.ITEM_ID])
     _, session = code(table[SESSION_ID])
     engaged = table[features.ENGAGED].to_numpy()
-    order = np.lexsort((session, ~engaged, item, time, group))
-    _, first, counts = np.unique(group[order], return_index=True, return_counts=True)
+    order = order_by((group, time, item, ~engaged, session))
+    first, counts = runs(group[order])
     place = np.arange(len(order)) - np.repeat(first, counts)
     is_kept = place >= np.repeat(counts, counts) - limit
     is_kept |= (period[order] > 0) & (place < limit)

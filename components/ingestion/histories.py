@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from components.config import SessionsConfig
+from components.ingestion.ordering import order_by, runs
 from components.ingestion.sessionize import Sessions
 from components.ingestion.splits import Split
 from model import features
@@ -48,17 +49,20 @@ def without_copies(sessions: Sessions, is_known: np.ndarray) -> Events:
 
 def recent_sessions(sessions: Sessions, events: Events, limit: int) -> np.ndarray:
     """bool [events]: those of each user's last `limit` sessions."""
-    present, position = np.unique(sessions.session[events.row], return_inverse=True)
-    _, first, counts = np.unique(sessions.user[present], return_index=True, return_counts=True)
+    session = sessions.session[events.row]
+    start, lengths = runs(session)
+    first, counts = runs(sessions.user[session[start]])
     end = np.repeat(first + counts, counts)  # [present sessions]
-    return (np.arange(len(present)) >= end - limit)[position]
+    return np.repeat(np.arange(len(start)) >= end - limit, lengths)
 
 
 def recent_items(sessions: Sessions, events: Events, limit: int) -> np.ndarray:
     """bool [events]: of each session `limit` events, engagements first, then the latest."""
     session = sessions.session[events.row]
-    order = np.lexsort((-np.arange(len(session)), -events.engaged, session))
-    _, first, counts = np.unique(session, return_index=True, return_counts=True)
+    first, counts = runs(session)
+    if not len(counts) or counts.max() <= limit:
+        return np.ones(len(session), bool)
+    order = order_by((session, -events.engaged, -np.arange(len(session))))
     place = np.empty_like(order)
     place[order] = np.arange(len(order)) - np.repeat(first, counts)
     return place < limit
@@ -82,7 +86,7 @@ def to_records(
         "events": len(events.row),
         "empty_histories": int(np.sum(np.diff(np.asarray(columns[features.ITEM_ID].offsets)) == 0)),
         "target_items": len(targets.row),
-        "truncated_sessions": len(np.unique(sessions.session[whole.row])) - kept,
+        "truncated_sessions": len(runs(sessions.session[whole.row])[0]) - kept,
         "truncated_events": len(whole.row) - len(events.row),
     }
     return pa.RecordBatch.from_arrays(list(columns.values()), list(columns)), counts
@@ -101,8 +105,10 @@ def _item_ids(sessions: Sessions, events: Events) -> pa.Array:
 def _history_columns(
     sessions: Sessions, users: np.ndarray, events: Events
 ) -> tuple[dict[str, pa.Array], int]:
-    session, length = np.unique(sessions.session[events.row], return_counts=True)
-    of_event, of_session = sessions.user[sessions.session[events.row]], sessions.user[session]
+    of_row = sessions.session[events.row]
+    start, length = runs(of_row)
+    session = of_row[start]
+    of_event, of_session = sessions.user[of_row], sessions.user[session]
     user_ids = sessions.user_ids.take(pa.array(users)).cast(pa.large_binary())
     columns = {
         features.USER_ID: _lists(user_ids, users, users),

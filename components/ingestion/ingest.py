@@ -21,6 +21,7 @@ from components.ingestion.dead_letters import FOLDER, write_letters
 from components.ingestion.files import PARTIAL, write_atomically
 from components.ingestion.histories import to_records
 from components.ingestion.log_reader import Part, read_blocks
+from components.ingestion.ordering import runs
 from components.ingestion.sessionize import sessionize
 from components.ingestion.shards import ShardWriter, split_name
 from components.ingestion.spill import BUCKETS, Piece, load, passes, spill
@@ -121,7 +122,7 @@ class WriteShards(beam.DoFn):
         return PartitionCounts(
             users=len(sessions.user_ids),
             sessions=len(sessions.user),
-            engaged_sessions=len(np.unique(sessions.session[sessions.engaged])),
+            engaged_sessions=len(runs(sessions.session[sessions.engaged])[0]),
             duplicates_merged=int(np.sum(is_merged)),
             users_left_out=len(sessions.user_ids) - kept,
             rows_of_heavy_users_dropped=read - rows.num_rows,

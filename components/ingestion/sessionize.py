@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.ingestion.canonical import SESSION_ID
+from components.ingestion.ordering import changes, order_by, runs
 from model import features
 
 
@@ -51,14 +52,14 @@ def sessionize(interactions: pa.Table, gap_seconds: float) -> Sessions:
     time = interactions[features.TIMESTAMP].to_numpy()
     engaged = interactions[features.ENGAGED].to_numpy()
 
-    order = np.lexsort((~engaged, item, time, given, user))
+    order = order_by((user, given, time, item, ~engaged))
     user, given, time = user[order], given[order], time[order]
-    is_start = _changes(user) | _changes(given)
+    is_start = changes(user) | changes(given)
     is_start[1:] |= (given[1:] < 0) & (np.diff(time) >= gap_seconds)
     starts = np.flatnonzero(is_start)
 
     # `starts` is by user and then by id; the sessions are wanted by user and then by time.
-    by_time = np.lexsort((given[starts], time[starts], user[starts]))
+    by_time = order_by((user[starts], time[starts], given[starts]))
     rank = np.empty_like(by_time)
     rank[by_time] = np.arange(len(starts))
     session = rank[np.cumsum(is_start) - 1]
@@ -66,7 +67,7 @@ def sessionize(interactions: pa.Table, gap_seconds: float) -> Sessions:
     again = np.argsort(session, kind="stable")
     order, session = order[again], session[again]
     time, item, engaged = time[again], item[order], engaged[order]
-    differs = _changes(session) | _changes(item) | _changes(time)
+    differs = changes(session) | changes(item) | changes(time)
     differs[1:] |= engaged[1:] != engaged[:-1]
     return Sessions(
         user_ids=user_ids,
@@ -90,15 +91,10 @@ def code(column: pa.ChunkedArray) -> tuple[pa.Array, np.ndarray]:
     return coded.dictionary.take(pa.array(by_value)), rank[pc.fill_null(coded.indices, -1)]
 
 
-def _changes(values: np.ndarray) -> np.ndarray:
-    """bool [n]: the first value, and each that differs from the one before."""
-    return np.diff(values, prepend=values[:1] - 1) != 0
-
-
 def _first_of_item(session: np.ndarray, item: np.ndarray, items: int) -> np.ndarray:
     key = session * items + item
-    order = np.argsort(key, kind="stable")
-    starts = np.flatnonzero(_changes(key[order]))
+    order = order_by((session, item, np.arange(len(session))))
+    starts, counts = runs(key[order])
     first = np.empty_like(order)
-    first[order] = np.repeat(order[starts], np.diff(starts, append=len(order)))
+    first[order] = np.repeat(order[starts], counts)
     return first

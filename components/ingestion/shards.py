@@ -1,12 +1,12 @@
 """Records to gzipped TFRecord files of tf.Examples, without TensorFlow."""
 
-import gzip
 from contextlib import AbstractContextManager, ExitStack
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from apache_beam.io.filesystems import FileSystems
+from isal import igzip
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
 from components.ingestion.files import write_atomically
@@ -33,7 +33,7 @@ class ShardWriter(AbstractContextManager["ShardWriter"]):
         name = f"data_tfrecord-{shard:05d}-of-{shards:05d}.gz"
         self._path, self._uri = FileSystems.join(split_folder(uri, split), name), uri
         self._files = ExitStack()
-        self._file: gzip.GzipFile | None = None
+        self._file: igzip.IGzipFile | None = None
         self._encoder = RecordBatchToExamplesEncoder()
 
     def __exit__(self, *error: Any) -> bool | None:
@@ -52,7 +52,7 @@ class ShardWriter(AbstractContextManager["ShardWriter"]):
         if self._file is None:
             raw = self._files.enter_context(write_atomically(self._path, self._uri))
             # Without the time of writing, the same records make the same file.
-            opened = gzip.GzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0)
+            opened = igzip.IGzipFile("", "wb", compresslevel=1, fileobj=raw, mtime=0)
             self._file = self._files.enter_context(opened)
         for start in range(0, records.num_rows, USERS_PER_BATCH):
             examples = self._encoder.encode(records.slice(start, USERS_PER_BATCH))
@@ -64,26 +64,29 @@ def _deterministic(example: bytes) -> bytes:
 
     The encoder writes them in the order of a hash map, another one in each process.
     """
-    at, entries = 0, []
+    start, _ = _length(example, 1)
+    head, at, entries = example[:start], start, []
     while at < len(example):
-        # A tag of one byte, a length in base 128, lowest digits first, and so many bytes
-        # (protobuf.dev/programming-guides/encoding). The outermost one holds all the entries.
-        size, shift, start = 0, 0, at + 1
-        while example[start] & 0x80:
-            size |= (example[start] & 0x7F) << shift
-            shift += 7
-            start += 1
-        size |= example[start] << shift
-        start += 1
-        if at == 0:
-            head = example[:start]
-            at = start
-        else:
-            # An entry starts with the tag and the length of its name.
-            entries.append((example[start + 2 : start + size], example[at : start + size]))
-            at = start + size
+        start, size = _length(example, at + 1)
+        end = start + size
+        # An entry starts with the tag and the length of its name.
+        entries.append((example[start + 2 : end], example[at:end]))
+        at = end
     entries.sort()
-    return b"".join((head, *(entry for _, entry in entries)))
+    return b"".join([head, *[entry for _, entry in entries]])
+
+
+def _length(data: bytes, at: int) -> tuple[int, int]:
+    """Where a length in base 128, lowest digits first, ends, and what it is.
+
+    Source: protobuf.dev/programming-guides/encoding.
+    """
+    value, shift = data[at] & 0x7F, 0
+    while data[at] & 0x80:
+        at += 1
+        shift += 7
+        value |= (data[at] & 0x7F) << shift
+    return at + 1, value
 
 
 def _check_lengths(records: pa.RecordBatch) -> None:

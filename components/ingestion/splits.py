@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from components.config import SplitConfig
+from components.ingestion.ordering import runs
 from components.ingestion.sessionize import Sessions
 from model import features
 
@@ -88,7 +89,8 @@ def last_session(sessions: Sessions, min_sessions: int) -> dict[str, Split]:
 
 
 def _train(sessions: Sessions, is_history: np.ndarray) -> Split:
-    users = np.unique(sessions.user[sessions.session[is_history]])
+    of_row = sessions.user[sessions.session[is_history]]
+    users = of_row[runs(of_row)[0]]
     return Split(users, is_history, None, np.zeros_like(is_history))
 
 
