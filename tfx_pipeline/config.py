@@ -33,7 +33,12 @@ class PipelineConfig(_Section):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="also the served model's name")
     root: str = "output"
-    beam_args: tuple[str, ...] = ("--runner=FnApiRunner", "--direct_num_workers=1")
+    beam_args: tuple[str, ...] = Field(
+        ("--runner=FnApiRunner", "--direct_num_workers=1"), description="of every Beam component"
+    )
+    ingestion_beam_args: tuple[str, ...] = Field(
+        (), description="of ingestion alone, after those of all"
+    )
 
 
 class Config(_Section):

@@ -31,6 +31,7 @@ def create_pipeline(
       known_version: the newest version in the serving folder, for the same reason.
     """
     example_gen = SessionExampleGen(config.data, config.sessions, config.split)
+    example_gen.with_beam_pipeline_args(config.pipeline.ingestion_beam_args)
     examples = example_gen.outputs["examples"]
     schema_gen = tfx.components.ImportSchemaGen(schema_path)
     schema = schema_gen.outputs["schema"]

@@ -148,3 +148,8 @@ def test_user_code_is_named_by_dotted_path(shop):
     for name in ("model.trainer.run_fn", "model.preprocessing.preprocessing_fn"):
         assert f'"{name}"' in text
     assert str(Path(__file__).parents[2]) not in text
+
+
+def test_ingestion_can_have_an_engine_of_its_own(shop):
+    text = json.dumps(compiled(shop('pipeline.ingestion_beam_args=["--runner=Dask"]')))
+    assert text.count("--runner=Dask") == 1

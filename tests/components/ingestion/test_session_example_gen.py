@@ -26,12 +26,13 @@ ROWS = [f"u{user},i{user + day},{day * DAY + user},click" for day in range(10) f
 ROWS += [f"new,i1,{9 * DAY + 50},click", f"u1,i9,{9 * DAY + 2},show", f"u2,,{DAY},click"]
 
 
-def component(log):
+def component(log, **more):
     data = DataConfig(
         log=str(log),
         columns=Columns(event="event"),
         events=Events(exposed=("show",)),
         max_bad_rows=0.05,
+        **more,
     )
     return SessionExampleGen(
         data, SessionsConfig(partitions=2), SplitConfig(eval_days=2, test_days=2)
@@ -87,6 +88,31 @@ def test_writes_what_tfx_reads(log, tmp_path):
         "target_item_id": ["i1"],
         "target_engaged": [1],
     }
+
+
+def test_reads_the_newest_days_and_sessions_go_on_over_midnight(tmp_path):
+    for day in range(1, 9):
+        folder = tmp_path / "logs" / f"1970-01-{day:02d}"
+        folder.mkdir(parents=True)
+        midnight = day * DAY
+        rows = [f"u,late{day},{midnight - 60},click"]
+        rows += [f"u,early{day - 1},{midnight - DAY + 60},click"] if day > 1 else []
+        (folder / "log.csv").write_text("\n".join([HEADER.strip(), *rows, ""]))
+    gen = component(tmp_path / "logs" / "{YYYY}-{MM}-{DD}" / "log.csv", spans=6)
+    examples = execute(gen, tmp_path / "examples")
+    assert examples.get_int_custom_property("rows_read") == 12
+    # From the third day on; a session across the cut, a minute and a second before the seventh, is
+    # history up to there and no target.
+    sessions = read_split(tmp_path / "examples", "refit")["u"]["item_id"]
+    assert sessions == [
+        ["early2"],
+        ["late3", "early3"],
+        ["late4", "early4"],
+        ["late5", "early5"],
+        ["late6"],
+    ]
+    targets = read_split(tmp_path / "examples", "test")["u"]["target_item_id"]
+    assert targets == ["late7", "early7"]
 
 
 def test_refuses_with_a_message_for_the_user(log, tmp_path):
