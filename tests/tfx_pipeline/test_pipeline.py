@@ -151,5 +151,8 @@ def test_user_code_is_named_by_dotted_path(shop):
 
 
 def test_ingestion_can_have_an_engine_of_its_own(shop):
-    text = json.dumps(compiled(shop('pipeline.ingestion_beam_args=["--runner=Dask"]')))
-    assert text.count("--runner=Dask") == 1
+    pipeline = compiled(shop('pipeline.ingestion_beam_args=["--runner=Dask"]'))
+    executors = pipeline["deploymentConfig"]["executorSpecs"]
+    assert {name for name in executors if "Dask" in json.dumps(executors[name])} == {
+        "SessionExampleGen"
+    }
