@@ -18,8 +18,16 @@ from rich.console import Console
 
 from benchmarks.ingest_trial import DUCKDB, POLARS
 from benchmarks.logs import write_log
-from benchmarks.plots import plot_ingestion
-from benchmarks.results import CPU_S, EVENTS_PER_SECOND, PEAK_MB, WALL_S, Row, write_results
+from benchmarks.plots import events_of, plot_ingestion
+from benchmarks.results import (
+    CPU_S,
+    EVENTS_PER_SECOND,
+    PEAK_MB,
+    WALL_S,
+    Row,
+    read_results,
+    write_results,
+)
 from components.errors import DataError
 
 BENCHMARK = "ingestion"
@@ -49,6 +57,8 @@ def benchmark_ingestion(
     console: Console,
 ) -> None:
     """Ingest generated logs with each method in each round.
+
+    What `output` holds of other logs and methods stays: a large log is not for every method.
 
     Args:
       sizes: events a log.
@@ -81,9 +91,17 @@ def benchmark_ingestion(
                     )
             for method, of_method in costs.items():
                 rows += _rows(log.name, method, events, of_method, command)
+    rows = merged(read_results(output), rows)
     write_results(rows, output)
     plot_ingestion(rows, output)
     console.print(f"results: {output}")
+
+
+def merged(before: list[Row], now: list[Row]) -> list[Row]:
+    """The rows of both, by format and size; those of now for a log and method that both have."""
+    measured = {(row.dataset, row.method) for row in now}
+    rows = [row for row in before if (row.dataset, row.method) not in measured] + now
+    return sorted(rows, key=lambda row: (row.dataset.split("-")[2], events_of(row)))
 
 
 def _log(folder: Path, events: int, suffix: str, console: Console) -> Path:

@@ -77,27 +77,25 @@ def plot_power_laws(rows: Sequence[Row], folder: Path) -> None:
 
 
 def plot_ingestion(rows: Sequence[Row], folder: Path) -> None:
-    """Writes ingestion-FORMAT.png: CPU seconds and peak memory against events.
-
-    Data sets are named zipf-EVENTS-FORMAT.
-    """
-    events_of = {row.dataset: int(row.dataset.split("-")[1]) for row in rows}
-    for form in dict.fromkeys(dataset.split("-")[2] for dataset in events_of):
+    """Writes ingestion-FORMAT.png: CPU seconds and peak memory against events."""
+    for form in dict.fromkeys(row.dataset.split("-")[2] for row in rows):
+        of_form = [row for row in rows if row.dataset.endswith(form)]
         figure, panels = plt.subplots(1, 2, figsize=(9, 4), layout="constrained")
-        for method in dict.fromkeys(row.method for row in rows):
+        for method in dict.fromkeys(row.method for row in of_form):
             for axes, metric in zip(panels, (CPU_S, PEAK_MB), strict=True):
-                of_method = [
-                    row
-                    for row in rows
-                    if (row.method, row.metric) == (method, metric) and row.dataset.endswith(form)
-                ]
-                points = sorted((events_of[row.dataset], row.value) for row in of_method)
+                of_method = [row for row in of_form if (row.method, row.metric) == (method, metric)]
+                points = sorted((events_of(row), row.value) for row in of_method)
                 axes.plot(*zip(*points, strict=True), marker=".", label=method)
         labels = ("CPU seconds", "peak memory (MiB)")
         for axes, label in zip(panels, labels, strict=True):
             axes.set(xscale="log", yscale="log", xlabel="events", ylabel=label, title=form)
         panels[0].legend(fontsize=8)
         _save(figure, folder / f"ingestion-{form}.png")
+
+
+def events_of(row: Row) -> int:
+    """Of the log, which is named zipf-EVENTS-FORMAT."""
+    return int(row.dataset.split("-")[1])
 
 
 def _save(figure: plt.Figure, path: Path) -> None:

@@ -92,3 +92,9 @@ def write_results(rows: Sequence[Row], folder: Path) -> None:
     content = json.dumps([asdict(row) for row in rows], indent=2)
     (folder / "results.json").write_text(f"{content}\n")
     (folder / "results.md").write_text(markdown_table(rows))
+
+
+def read_results(folder: Path) -> list[Row]:
+    """The rows that a benchmark wrote into the folder; none if it wrote nothing yet."""
+    path = folder / "results.json"
+    return [Row(**row) for row in json.loads(path.read_text())] if path.exists() else []

@@ -10,8 +10,9 @@ from rich.console import Console
 from tiny_logs import read_records
 
 from benchmarks.ingest_trial import METHODS, configuration, method
-from benchmarks.ingestion import PEERS, benchmark_ingestion
+from benchmarks.ingestion import PEERS, benchmark_ingestion, merged
 from benchmarks.logs import GAP, write_log
+from benchmarks.results import Row
 from components.ingestion.ingest import make_folders
 from model import features
 
@@ -29,6 +30,15 @@ def test_a_generated_log_is_out_of_order_skewed_and_has_gaps_at_the_limit(tmp_pa
     assert {GAP - 1, GAP, GAP + 1} <= set(gaps.tolist())
     write_log(tmp_path / "again", 40_000, ".parquet")
     assert pq.read_table(tmp_path / "again") == log
+
+
+def test_a_folder_gathers_what_was_measured_and_replaces_what_is_measured_again():
+    def row(dataset, method, value):
+        return Row("ingestion", dataset, method, "cpu_s", value, value, value, None, 1.0, "")
+
+    before = [row("zipf-20-csv", "polars", 1.0), row("zipf-5-csv", "polars", 2.0)]
+    now = [row("zipf-5-csv", "polars", 3.0), row("zipf-100-csv", "sessionrec", 4.0)]
+    assert [row.value for row in merged(before, now)] == [3.0, 1.0, 4.0]
 
 
 @pytest.mark.slow
