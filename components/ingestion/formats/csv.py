@@ -17,7 +17,8 @@ UTF8, LATIN1 = "utf-8", "latin-1"
 def inspect(path: str) -> Contents:
     """The file's columns, and whether a row follows the header."""
     with open_stream(path) as file:
-        encoding = UTF8 if _all_utf8([file.read(BLOCK_BYTES)]) else LATIN1
+        head = file.read(BLOCK_BYTES)
+        encoding = UTF8 if _all_utf8([head], is_whole=len(head) < BLOCK_BYTES) else LATIN1
     broken: list[BrokenRow] = []
     with open_stream(path) as file:
         reader = _open(file, broken, pacsv.ConvertOptions(), encoding)
@@ -39,17 +40,18 @@ def read(path: str, start: int, stop: int, names: Mapping[str, str]) -> Iterator
     # every byte is a character, and the values turned back into their bytes.
     with open_stream(path) as file:
         chunks = iter(partial(file.read, BLOCK_BYTES), b"")
-        encoding = UTF8 if _all_utf8(chunks) else LATIN1
+        encoding = UTF8 if _all_utf8(chunks, is_whole=True) else LATIN1
     with open_stream(path) as file:
         yield from _blocks(file, names, encoding)
 
 
-def _all_utf8(chunks: Iterable[bytes]) -> bool:
-    """Whether what the chunks are the beginning of can be UTF-8."""
+def _all_utf8(chunks: Iterable[bytes], is_whole: bool) -> bool:
+    """Whether the chunks, a whole file or the beginning of one, are UTF-8."""
     decoder = codecs.getincrementaldecoder(UTF8)()
     try:
         for chunk in chunks:
             decoder.decode(chunk)
+        decoder.decode(b"", final=is_whole)
     except UnicodeDecodeError:
         return False
     return True

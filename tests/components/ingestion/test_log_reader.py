@@ -115,3 +115,10 @@ def test_a_broken_row_that_is_not_utf_8_is_not_lost(tmp_path):
     assert block.columns["item_id"].to_pylist() == ["é".encode(), b"\xfe"]
     assert block.row_numbers.tolist() == [1, 3]
     assert [(row.number, row.text) for row in block.broken] == [(2, "u,\\xff")]
+
+
+def test_a_file_that_breaks_off_within_a_character(tmp_path):
+    (tmp_path / "log.csv").write_bytes(HEADER.encode() + "u,a,1\nu,é".encode()[:-1])
+    [block] = read(tmp_path / "log.csv")
+    assert block.row_numbers.tolist() == [1]
+    assert [(row.number, row.text) for row in block.broken] == [(2, "u,\\xc3")]
