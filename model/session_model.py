@@ -14,12 +14,10 @@ from model.history import History
 from model.item_encoder import ItemEncoder
 from model.losses import PADDING, retrieval_loss
 from model.paradigms import PARADIGMS
+from model.rank_head import RankHead
 from model.rank_losses import RANK_LOSSES
-from model.repeat import Repeats, RepeatScorer
-from model.sequence_encoders import SEQUENCE_ENCODERS
-from model.session_encoders import SESSION_ENCODERS
-from model.time_encoder import VisitTimeEncoder
 from model.trend import Trend
+from model.user_encoder import Reading, UserEncoder
 from model.validation import TopMetrics
 
 
@@ -33,22 +31,6 @@ class Query(NamedTuple):
 
     vector: tf.Tensor
     logits: tf.Tensor
-
-
-class Reading(NamedTuple):
-    """What is known of the users before any item is scored.
-
-    Attributes:
-      vector: [N, dim].
-      state: [B, K, dim].
-      period: of the request, int64 [B, K].
-      repeats: scores of the users' own items, or None.
-    """
-
-    vector: tf.Tensor
-    state: tf.Tensor
-    period: tf.Tensor
-    repeats: Repeats | None
 
 
 class SessionModel(tfrs.Model):
@@ -75,21 +57,13 @@ class SessionModel(tfrs.Model):
                 config, self.vocabulary_size, catalogue.table, name="scored_item_encoder"
             )
         self.item_bias = tf.Variable(_log_popularity(catalogue.count), name="item_bias")
-        self._session_encoder = SESSION_ENCODERS[config.session_encoder](config)
-        self._session_time = VisitTimeEncoder(config.dim, name="session_time")
-        if config.request_time:
-            self._request_time = VisitTimeEncoder(config.dim, name="request_time")
-            self._no_request_time = tf.Variable(tf.zeros([config.dim]), name="no_request_time")
-        self._start = tf.Variable(tf.zeros([1, 1, config.dim]), name="start_token")
-        self._sequence_encoder = SEQUENCE_ENCODERS[config.sequence_encoder](
-            config, max_sessions + 1
-        )
-        self._output = tf.keras.layers.Dense(config.dim, name="query")
-        self._dropout = tf.keras.layers.Dropout(config.dropout)
-        self._repeat = RepeatScorer(catalogue.count) if config.repeat else None
         self._trend = None
         if config.trend:
             self._trend = Trend(catalogue.period_count[:, 1:-1], config.dim)
+        self.users = UserEncoder(config, catalogue, max_sessions, self._trend)
+        self.rank_head = None
+        if config.rank_weight:
+            self.rank_head = RankHead(config.dim, self.vocabulary_size)
         self._sampler = None
         if config.retrieval_loss == "sampled":
             self._sampler = CandidateSampler(config, catalogue.count)
@@ -108,26 +82,6 @@ class SessionModel(tfrs.Model):
         every = tf.range(self.vocabulary_size + 2, dtype=tf.int64)
         encoders = dict.fromkeys((self.items, self.scored_items))
         return [encoder(every, self._row) for encoder in encoders]
-
-    def states(
-        self, history: History, vectors: list[tf.Tensor] | None, training: bool = False
-    ) -> tf.Tensor:
-        """State after each number of sessions, [B, S + 1, dim]; step t has seen t sessions.
-
-        Without `item_vectors()`, only those of the history are computed.
-        """
-        events = self.items.lookup(vectors and vectors[0], history.index, history.row)
-        sessions = self._session_encoder(
-            events, history.is_engaged, history.session, tf.size(history.user), training=training
-        )
-        steps = history.to_steps(sessions)  # [B, S, dim]
-        steps += self._session_time(
-            history.visit_gap[:, :-1], history.visit_hour[:, :-1], history.visit_weekday[:, :-1]
-        )
-        start = tf.tile(self._start, [tf.shape(steps)[0], 1, 1])
-        # The start token stands at the first visit.
-        visit_time = tf.concat([history.visit_time[:, :1], history.visit_time[:, :-1]], 1)
-        return self._sequence_encoder(tf.concat([start, steps], 1), visit_time, training=training)
 
     def query(
         self,
@@ -154,19 +108,9 @@ class SessionModel(tfrs.Model):
         return Query(reading.vector, self._scores(reading, index, vectors[-1][1:-1]))
 
     def _read(self, history, vectors, position, is_time_known, training) -> Reading:
-        state = tf.gather(self.states(history, vectors, training), position, batch_dims=1)
-        state += self._request(history, position, is_time_known)
-        visit = self._visit(position, is_time_known)
-        period = tf.gather(history.visit_period, visit, batch_dims=1)
-        if self._trend is not None:
-            state += self._trend.shift(period)
-        vector = self._output(self._dropout(state, training=training))  # [B, K, dim]
-        vector = tf.reshape(vector, [-1, self._config.dim])  # [N, dim]
-        repeats = None
-        if self._repeat is not None:
-            now = tf.gather(history.visit_time, visit, batch_dims=1)
-            repeats = self._repeat(history, position, now, state)
-        return Reading(vector, state, period, repeats)
+        """What is known of the users; without `vectors`, those of the history are computed."""
+        events = self.items.lookup(vectors and vectors[0], history.index, history.row)
+        return self.users(history, events, position, is_time_known, training=training)
 
     def _scores(self, reading: Reading, index: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """Scores [N, C] of the items of vocabulary indices [C], ascending, and vectors [C, dim]."""
@@ -186,12 +130,16 @@ class SessionModel(tfrs.Model):
         label = tf.reshape(targets.label, [-1, width])
         in_catalogue = tf.logical_and(index >= 1, index <= self.vocabulary_size)
         is_positive = tf.logical_and(in_catalogue, tf.equal(label, 1))
-        logits, candidates = self._score_targets(history, targets, index, is_positive, training)
+        candidates, items, vectors = self._candidates(index, is_positive, training)
+        at = targets.position, targets.is_time_known
+        reading = self._read(history, vectors, *at, training)
+        logits = self._scores(reading, candidates.index, items)
         listed = tf.gather(logits, candidates.column, batch_dims=1)  # [N, T]
         # The weight of a session's own items is 1.
         weighted = logits + candidates.log_weight
         loss = tf.reduce_sum(retrieval_loss(weighted, listed, is_positive))
-        if self._config.rank_weight:
+        if self.rank_head is not None:
+            listed += self.rank_head(reading.vector, index, tf.gather(items, candidates.column))
             listed_label = tf.where(in_catalogue, label, PADDING)
             loss += self._config.rank_weight * self._rank_task(listed_label, listed)
         count = tf.reduce_sum(tf.cast(tf.reduce_any(is_positive, axis=1), tf.float32))
@@ -201,16 +149,18 @@ class SessionModel(tfrs.Model):
             self._top.update_state(logits, index, tf.equal(label, 1))
         return loss
 
-    def _score_targets(self, history, targets, index, is_positive, training):
-        """Scores [N, C] and the candidates they are of: in training, perhaps a sample."""
-        at = targets.position, targets.is_time_known
+    def _candidates(self, index, is_positive, training):
+        """What N target sessions are scored against: in training, perhaps a sample.
+
+        Returns:
+          The candidates, their vectors [C, dim], and `item_vectors()`, or None for a sample.
+        """
         if training and self._sampler is not None:
             candidates = self._sampler(index, is_positive)
-            reading = self._read(history, None, *at, training)
             items = self.scored_items(candidates.index, tf.gather(self._row, candidates.index))
-            return self._scores(reading, candidates.index, items), candidates
-        query = self.query(history, self.item_vectors(), *at, training)
-        return query.logits, whole_catalogue(index, self.vocabulary_size)
+            return candidates, items, None
+        vectors = self.item_vectors()
+        return whole_catalogue(index, self.vocabulary_size), vectors[-1][1:-1], vectors
 
     def train_step(self, inputs: tuple[History, Targets]) -> dict:
         """One step of the optimizer; reports the mean loss of the epoch so far."""
@@ -221,21 +171,6 @@ class SessionModel(tfrs.Model):
         """Adds a batch to the validation metrics and reports them."""
         super().test_step(inputs)
         return {metric.name: metric.result() for metric in self.metrics}
-
-    def _request(self, history, position, is_time_known):
-        if not self._config.request_time:
-            return 0.0
-        at = [
-            tf.gather(visit, position, batch_dims=1)
-            for visit in (history.visit_gap, history.visit_hour, history.visit_weekday)
-        ]
-        known = is_time_known[..., tf.newaxis]
-        return tf.where(known, self._request_time(*at), self._no_request_time)
-
-    def _visit(self, position, is_time_known):
-        """The visit whose time is now: the request's or, unknown, the one before it, [B, K]."""
-        known = is_time_known if self._config.request_time else tf.zeros_like(is_time_known)
-        return tf.where(known, position, tf.maximum(position - 1, 0))
 
 
 def _log_popularity(item_count: np.ndarray) -> np.ndarray:

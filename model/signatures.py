@@ -108,8 +108,11 @@ class Servable(tf.Module):
         vector = tf.reshape(vector, tf.concat([tf.shape(index), [tf.shape(vector)[1]]], 0))
         unknown = tf.einsum("bd,bcd->bc", query.vector, vector)
         unknown += tf.gather(self.model.item_bias, index)
+        score = tf.where(is_known, known, unknown)
+        if self.model.rank_head is not None:
+            score += self.model.rank_head(query.vector, index, vector)
         is_item = tf.not_equal(candidate_item_id, features.PADDING_ITEM_ID)
-        return {"score": tf.where(is_item, tf.where(is_known, known, unknown), OUT_OF_CATALOGUE)}
+        return {"score": tf.where(is_item, score, OUT_OF_CATALOGUE)}
 
     @tf.function(input_signature=[EXAMPLES])
     def encode(self, examples: tf.Tensor) -> dict:

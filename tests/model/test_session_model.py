@@ -34,8 +34,13 @@ def random_model(**options):
     return model
 
 
+def states(model, users):
+    events = model.items.lookup(None, users.index, users.row)
+    return model.users.states(users, events).numpy()
+
+
 def encoder_weights(model):
-    layers = model._session_encoder, model._sequence_encoder
+    layers = model.users._session_encoder, model.users._sequence_encoder
     return [weight for layer in layers for weight in layer.trainable_variables]
 
 
@@ -63,10 +68,9 @@ def test_the_future_changes_nothing(model, future):
 
 
 def test_states_of_the_past_are_the_same_to_the_last_digits(model):
-    vectors = model.item_vectors()
-    before = model.states(history([USER]), vectors).numpy()
+    before = states(model, history([USER]))
     future = [(30, [(6, 1), (2, 1)]), (31, [(5, 0)]), (90, [(3, 1)])]
-    after = model.states(history([USER[:2] + future]), vectors).numpy()
+    after = states(model, history([USER[:2] + future]))
     np.testing.assert_allclose(before[:, :3], after[:, :3], rtol=0, atol=2e-6)
     assert np.abs(before[:, 3:] - after[:, 3:5]).max() > 1e-3
 

@@ -92,7 +92,14 @@ def transform(folder: Path, item_table: dict | None = None, **splits: list[bytes
     return folder
 
 
-def arguments(transformed: Path, output: Path, max_k: int, item_table: dict | None = None, **train):
+def arguments(
+    transformed: Path,
+    output: Path,
+    max_k: int,
+    item_table: dict | None = None,
+    rank_weight: float = 0.01,
+    **train,
+):
     """What TFX gives the trainer; `train` changes the training configuration."""
     output.mkdir(parents=True)
     graph = str(transformed / "graph")
@@ -105,6 +112,7 @@ def arguments(transformed: Path, output: Path, max_k: int, item_table: dict | No
         layers=1,
         heads=2,
         dropout=0.1,
+        rank_weight=rank_weight,
     )
     settings = {"epochs": 2, "batch_size": 4, "targets_per_user": 2, "learning_rate": 0.01}
     return SimpleNamespace(
