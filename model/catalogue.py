@@ -17,12 +17,15 @@ class Catalogue:
       item_ids: ids of indices 1..V.
       period_count: engaged training sessions of each period that hold the index, int64
         [periods + 1, V + 2].
+      exposed_count: training sessions that showed the index and had no engagement with it, int64
+        [V + 2].
       row: row in the item table of each index, int64 [V + 2].
       table: the item table.
     """
 
     item_ids: tuple[str, ...]
     period_count: np.ndarray
+    exposed_count: np.ndarray
     row: np.ndarray
     table: ItemTable
 
@@ -42,14 +45,14 @@ def build(
     """
     with tf.io.gfile.GFile(vocabulary_path, "rb") as file:
         ids = tuple(line.decode() for line in file.read().split(b"\n")[:-1])
-    row, count = _rows(ids, table), _count(training, len(ids), periods)
+    count, exposed = _count(training, len(ids), periods)
     # Transform writes a made-up id into a vocabulary that would be empty.
     if not count[:, 1:-1].any():
         raise ValueError(
             "No item has enough engaged sessions for the vocabulary. Received: 0 items; lower "
             "model.min_sessions_per_item or train on a longer log."
         )
-    return Catalogue(ids, count, row, table)
+    return Catalogue(ids, count, exposed, _rows(ids, table), table)
 
 
 def _rows(ids: tuple[str, ...], table: ItemTable) -> np.ndarray:
@@ -59,12 +62,18 @@ def _rows(ids: tuple[str, ...], table: ItemTable) -> np.ndarray:
     return row
 
 
-def _count(training: tf.data.Dataset, vocabulary_size: int, periods: int) -> np.ndarray:
-    total = np.zeros([periods + 1, vocabulary_size + 2], np.int64)
+def _count(
+    training: tf.data.Dataset, vocabulary_size: int, periods: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """`period_count` and `exposed_count`."""
+    engaged = np.zeros([periods + 1, vocabulary_size + 2], np.int64)
+    exposed = np.zeros(vocabulary_size + 2, np.int64)
     for batch in training:
-        index = batch[features.ITEM_INDEX]  # [users, sessions, items]
+        ragged = batch[features.ITEM_INDEX]  # [users, sessions, items]
         visit = batch[preprocessing.VISIT_PERIOD][:, :-1]  # the request is no session
-        period = tf.gather(visit.flat_values, index.values.value_rowids()).numpy()
+        period = tf.gather(visit.flat_values, ragged.values.value_rowids()).numpy()
+        index = ragged.flat_values.numpy()
         is_engaged = batch[features.ENGAGED].flat_values.numpy() == 1
-        np.add.at(total, (period[is_engaged], index.flat_values.numpy()[is_engaged]), 1)
-    return total
+        np.add.at(engaged, (period[is_engaged], index[is_engaged]), 1)
+        np.add.at(exposed, index[~is_engaged], 1)
+    return engaged, exposed

@@ -36,7 +36,7 @@ class ModelConfig(_Section):
         50, description="of a session that see one another in the transformer session encoder"
     )
     sequence_encoder: Literal["transformer", "hstu", "gru"] = Field(
-        "transformer", description="SSE: the sessions so far to a user state"
+        "gru", description="SSE: the sessions so far to a user state"
     )
     layers: Positive = Field(2, description="of the sequence encoder")
     heads: Positive = Field(2, description="of each attention layer")

@@ -63,7 +63,7 @@ class SessionModel(tfrs.Model):
         self.users = UserEncoder(config, catalogue, max_sessions, self._trend)
         self.rank_head = None
         if config.rank_weight:
-            self.rank_head = RankHead(config.dim, self.vocabulary_size)
+            self.rank_head = RankHead(config.dim, _exposures(catalogue))
         self._sampler = None
         if config.retrieval_loss == "sampled":
             self._sampler = CandidateSampler(config, catalogue.count)
@@ -171,6 +171,13 @@ class SessionModel(tfrs.Model):
         """Adds a batch to the validation metrics and reports them."""
         super().test_step(inputs)
         return {metric.name: metric.result() for metric in self.metrics}
+
+
+def _exposures(catalogue: Catalogue) -> np.ndarray:
+    """Exposures of each index, [V + 2]; one rare item is taken to have the median's."""
+    count = catalogue.exposed_count.copy()
+    count[-1] = np.median(count[1:-1])
+    return count
 
 
 def _log_popularity(item_count: np.ndarray) -> np.ndarray:

@@ -23,9 +23,12 @@ from rectools.models import SASRecModel
 from components.evaluation.ranking import ranking_metrics
 
 K = 20
-PATIENCE = 10
-# It can take hours to stop improving; it is cut off where that would take longer than this.
-MAX_TRAINING_SECONDS = 1200
+PATIENCE = 5
+# Batches of 128 users, the library's default, make so few steps an epoch of a log of few users that
+# it takes hours to stop improving.
+BATCH_SIZE = 32
+# It is cut off where it takes longer than this all the same.
+MAX_TRAINING_SECONDS = 5400
 
 
 def main() -> None:
@@ -78,7 +81,7 @@ def _model(given: argparse.Namespace) -> SASRecModel:
         session_max_len=given.history,
         loss="softmax",
         lr=1e-3,
-        batch_size=128,
+        batch_size=BATCH_SIZE,
         get_trainer_func=_trainer,
     )
 

@@ -112,6 +112,7 @@ def test_catalogue_counts_engaged_sessions(transformed, item_table, train):
     # Days are whole in a period: five first sessions hold a four times, b, c and d once.
     by_period = [row for row in built.period_count.tolist() if any(row)]
     assert by_period[0] == [0, 2 * 4, 2 * 1, 2 * 1, 2 * 1]
+    assert built.exposed_count.tolist() == [0, 0, 0, 2 * 1, 2 * 2]
     assert built.row.tolist() == [0, 1, 2, 3, 0]
 
 

@@ -1,11 +1,15 @@
 """The rank head by hand: what it adds, and what learns from it."""
 
+import dataclasses
+
 import numpy as np
 import tensorflow as tf
-from tiny_model import history, small_model, target
+from tiny_model import PERIODS, catalogue, history, small_model, target
 
+from model.config import ModelConfig
 from model.losses import PADDING
 from model.rank_head import RankHead
+from model.session_model import SessionModel
 
 VECTOR = tf.constant([[1.0, 2.0], [0.0, 1.0]])  # [N, dim]
 INDEX = tf.constant([[1, 2], [3, 0]], tf.int64)  # [N, T]
@@ -13,16 +17,28 @@ ITEMS = tf.constant([[[1.0, 0.0], [0.0, 1.0]], [[1.0, 1.0], [5.0, 5.0]]])  # [N,
 
 
 def head(query: list, bias: list) -> RankHead:
-    made = RankHead(dim=2, vocabulary_size=3)
+    made = RankHead(2, np.zeros(5))
     made(VECTOR, INDEX, ITEMS)
     made._query.set_weights([np.array(query, np.float32), np.zeros(2, np.float32)])
     made._item_bias.assign(bias)
     return made
 
 
-def test_it_adds_nothing_at_first():
-    made = RankHead(dim=2, vocabulary_size=3)
-    np.testing.assert_array_equal(made(VECTOR, INDEX, ITEMS), np.zeros([2, 2]))
+def test_at_first_it_divides_by_how_often_an_item_is_shown_in_vain():
+    made = RankHead(2, np.array([0, 9, 0, 99, 4]))
+    expected = [[-np.log(10), 0], [-np.log(100), 0]]
+    np.testing.assert_allclose(made(VECTOR, INDEX, ITEMS), expected, rtol=1e-6)
+
+
+def test_without_exposures_it_adds_nothing_at_first():
+    np.testing.assert_array_equal(RankHead(2, np.zeros(5))(VECTOR, INDEX, ITEMS), np.zeros([2, 2]))
+
+
+def test_a_rare_item_is_taken_to_be_shown_as_often_as_the_median():
+    items = dataclasses.replace(catalogue([3] * 3), exposed_count=np.array([0, 4, 9, 2, 1000]))
+    model = SessionModel(ModelConfig(periods=PERIODS, dim=8, heads=2), items, 10)
+    bias = model.rank_head._item_bias.numpy()
+    np.testing.assert_allclose(bias, -np.log([1, 5, 10, 3, 5]), rtol=1e-6)
 
 
 def test_a_bias_an_item_and_a_corrected_query():

@@ -37,7 +37,8 @@ CONFIGS = {
 def test_a_saved_model_answers_as_the_model_does(name, transformed, item_table, tmp_path):
     table = read_item_table(item_table["path"], "item_id", ("brand",))
     count = np.array([[0, 8, 4, 3, 9]] + [[0] * 5] * PERIODS)
-    items = Catalogue(tuple(VOCABULARY), count, np.array([0, 1, 2, 3, 0]), table)
+    exposed, row = np.array([0, 0, 2, 1, 5]), np.array([0, 1, 2, 3, 0])
+    items = Catalogue(tuple(VOCABULARY), count, exposed, row, table)
     config = ModelConfig(periods=PERIODS, dim=8, layers=1, **CONFIGS[name])
     model = SessionModel(config, items, 4)
     logits(model, history([[(0, [(1, 1)])]]))
@@ -49,6 +50,7 @@ def test_a_saved_model_answers_as_the_model_does(name, transformed, item_table, 
     found = served["serving_default"](examples=tf.constant(USERS))
     assert found["item_id"].numpy().tolist() == expected["item_id"].numpy().tolist()
     np.testing.assert_allclose(found["score"], expected["score"], rtol=1e-4, atol=1e-5)
-    ranked = served["rank"](examples=tf.constant(USERS), candidate_item_id=found["item_id"])
-    np.testing.assert_allclose(ranked["score"], found["score"], rtol=1e-4, atol=1e-5)
+    listed = {"examples": tf.constant(USERS), "candidate_item_id": found["item_id"]}
+    expected, ranked = servable.rank(**listed), served["rank"](**listed)
+    np.testing.assert_allclose(ranked["score"], expected["score"], rtol=1e-4, atol=1e-5)
     assert not foreign_ops(tmp_path)

@@ -6,7 +6,6 @@ import tensorflow as tf
 from tiny_model import PERIODS, catalogue, history, logits
 from tiny_transform import MIN_SESSIONS
 
-from model.catalogue import Catalogue
 from model.config import ModelConfig
 from model.session_model import SessionModel
 from model.trend import DECAYS, FLOOR, Trend, decayed_counts
@@ -60,10 +59,9 @@ def test_a_request_after_the_training_data_is_answered_as_of_their_end():
 
 def test_what_was_popular_before_the_request_comes_first():
     """Two items with as many sessions, one early and one late."""
-    base = catalogue([0, 0])
-    base.period_count[:, 1:-1] = 0
-    base.period_count[1, 1] = base.period_count[5, 2] = 50
-    rising = Catalogue(base.item_ids, base.period_count, base.row, base.table)
+    rising = catalogue([0, 0])
+    rising.period_count[:, 1:-1] = 0
+    rising.period_count[1, 1] = rising.period_count[5, 2] = 50
     config = ModelConfig(periods=PERIODS, dim=8, heads=2, min_sessions_per_item=MIN_SESSIONS)
     model = SessionModel(config, rising, 10)
     model._trend._mix.assign([0.0, 0.0, 1.0, 0.0])
