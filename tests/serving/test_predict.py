@@ -4,8 +4,7 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from peers import FAST, Peer
+from peers import Peer, flags
 from serving_models import MODEL, half_request, predict_request, publish
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
@@ -13,7 +12,6 @@ from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
     inference_pb2,
-    model_management_pb2,
     predict_pb2,
     regression_pb2,
 )
@@ -31,7 +29,7 @@ ONE = np.array([1.0], np.float32)
 def server(half_plus, tmp_path_factory):
     base_path = tmp_path_factory.mktemp("predict") / "served"
     publish(half_plus(1), base_path, 7)
-    with ModelServer(MODEL, base_path, watch=FAST, health_check=True) as model_server:
+    with ModelServer(flags(base_path)) as model_server:
         yield Peer(model_server)
 
 
@@ -241,15 +239,6 @@ def test_what_is_left_out_is_unimplemented(server):
         (server.prediction.Classify, classification_pb2.ClassificationRequest()),
         (server.prediction.Regress, regression_pb2.RegressionRequest()),
         (server.prediction.MultiInference, inference_pb2.MultiInferenceRequest()),
-        (server.model.HandleReloadConfigRequest, model_management_pb2.ReloadConfigRequest()),
     ]
     for call, request in calls:
         assert status_of(call, request)[0] == UNIMPLEMENTED
-
-
-def test_health_is_served_when_asked_for(server, peer):
-    request = health_pb2.HealthCheckRequest()
-    health = health_pb2_grpc.HealthStub(server.channel)
-    assert health.Check(request).status == health_pb2.HealthCheckResponse.SERVING
-    without = health_pb2_grpc.HealthStub(peer.channel)
-    assert status_of(without.Check, request)[0] == UNIMPLEMENTED
