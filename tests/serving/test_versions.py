@@ -13,7 +13,6 @@ from serving_models import (
     half_request,
     predict_request,
     publish,
-    save_half_plus,
     write_warm_up,
 )
 from tensorflow_serving.apis import get_model_status_pb2
@@ -255,26 +254,3 @@ def test_too_many_warm_up_records_fail_the_load(copy_of):
     write_warm_up(model, [half_request(1.0)] * (MAX_WARM_UP_RECORDS + 1))
     with pytest.raises(StatusError, match=r"exceeds the maximum \(1000\)"):
         Servable(MODEL, 1, model).warm_up()
-
-
-@pytest.mark.slow
-def test_three_swaps_during_twenty_thousand_requests(peer, tmp_path, base_path):
-    for version in (2, 3, 4):
-        save_half_plus(tmp_path / str(version), float(version))
-    sent = threading.Semaphore(20_000)
-
-    def send() -> int:
-        count = 0
-        while sent.acquire(blocking=False):
-            answer(peer)
-            count += 1
-        return count
-
-    with ThreadPoolExecutor(4) as pool:
-        senders = [pool.submit(send) for _ in range(4)]
-        for version in (2, 3, 4):
-            publish(tmp_path / str(version), base_path, version)
-            ended = [(old, END) for old in range(version - 1, 0, -1)]
-            peer.wait_for([(version, AVAILABLE), *ended])
-            assert not all(sender.done() for sender in senders)
-        assert sum(sender.result() for sender in senders) == 20_000
