@@ -32,7 +32,11 @@ def channel_options(timeout_seconds: float, max_message_bytes: int) -> list[tupl
         "backoffMultiplier": 2,
         "retryableStatusCodes": ["UNAVAILABLE"],
     }
-    config = {"methodConfig": [{"name": [{"service": s} for s in services], "retryPolicy": retry}]}
+    config = {
+        "methodConfig": [{"name": [{"service": s} for s in services], "retryPolicy": retry}],
+        # A name with several addresses is a cluster: each call goes to the next one.
+        "loadBalancingConfig": [{"round_robin": {}}],
+    }
     return [
         ("grpc.service_config", json.dumps(config)),
         # Otherwise requests of more than 256 KiB would not be tried again.

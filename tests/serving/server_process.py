@@ -11,12 +11,12 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
+def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     """Starts a server on a free port unless the arguments name one."""
     return subprocess.Popen(
         [sys.executable, "-m", "serving.server", "--port=0", *arguments],
         cwd=ROOT,
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
+        env={**os.environ, "PYTHONWARNINGS": "ignore", **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -33,9 +33,9 @@ def target_of(process: subprocess.Popen[str]) -> str:
 
 
 @contextmanager
-def running(*arguments: str) -> Iterator[tuple[str, int]]:
+def running(*arguments: str, **environment: str) -> Iterator[tuple[str, int]]:
     """A server that answers: its target and process id."""
-    process = start(*arguments)
+    process = start(*arguments, **environment)
     try:
         yield target_of(process), process.pid
     finally:

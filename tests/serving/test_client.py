@@ -7,7 +7,7 @@ import grpc
 import numpy as np
 import pytest
 from fake_recommender import save_fake_recommender
-from peers import flags
+from peers import flags, wait_until
 from serving_models import publish
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
@@ -252,3 +252,19 @@ def test_a_message_over_the_limit_is_refused(kind, target):
     ):
         client.recommend([Request("u" * 200)])
     assert caught.value.code == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_calls_are_spread_over_all_addresses(kind, scripted):
+    services = [Scripted(grpc.StatusCode.INTERNAL) for _ in range(2)]
+    target = "ipv4:" + ",".join(scripted(service) for service in services)
+    with kind(target, model_name=NAME) as client:
+        wait_until(
+            lambda: refused(client) and all(service.calls for service in services),
+            lambda: str([service.calls for service in services]),
+        )
+
+
+def refused(client) -> bool:
+    with pytest.raises(RecommenderError, match="INTERNAL"):
+        client.encode([NEW_USER])
+    return True
