@@ -39,12 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     with _silenced_stderr():
         from serving.server.model_server import ModelServer
-        from serving.server.status import StatusError
 
     # What imports made is never garbage: keep it out of collections, which pause requests.
     gc.freeze()
+    return _serve(ModelServer(flags), flags.model_config_file_poll_wait_seconds)
+
+
+def _serve(server: "ModelServer", poll_seconds: float) -> int:
+    """Serves until a signal, rereading the config file at that pace; 0: never."""
+    from serving.server.status import StatusError
+
     stopped = threading.Event()
-    server = ModelServer(flags)
 
     def wait_for_signal() -> None:
         signal.sigwait(_SIGNALS)
@@ -54,8 +59,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     threading.Thread(target=wait_for_signal, daemon=True).start()
     try:
         server.start()
-        print(f"ready: {server.target}", flush=True)
-        while not stopped.wait(flags.model_config_file_poll_wait_seconds or None):
+        print(f"ready: {', '.join(server.models)} on {server.target}", flush=True)
+        while not stopped.wait(poll_seconds or None):
             _reload(server)
     except (StatusError, OSError) as error:
         if not stopped.is_set():

@@ -106,6 +106,11 @@ class ModelManager:
             if is_last:
                 self._wake.set()
 
+    def names(self) -> list[str]:
+        """The models of the configuration."""
+        with self._changed:
+            return [name for name, model in self._models.items() if model.config is not None]
+
     def is_served(self, name: str) -> bool:
         """Whether the configuration has ever listed a model of that name."""
         return name in self._models

@@ -47,6 +47,11 @@ class ModelServer:
         """Where clients connect, `host:port`; the port is known once the server has started."""
         return f"{self._flags.host}:{self.port}"
 
+    @property
+    def models(self) -> list[str]:
+        """The names of the models served."""
+        return self._manager.names()
+
     def start(self, timeout_seconds: float | None = None) -> None:
         """Waits until the models are AVAILABLE, then listens, as TensorFlow Serving does.
 

@@ -27,7 +27,7 @@ def target_of(process: subprocess.Popen[str]) -> str:
     """Waits until the server answers; returns `host:port`."""
     assert process.stdout is not None
     ready = process.stdout.readline()
-    matched = re.fullmatch(r"ready: (127\.0\.0\.1:\d+)\n", ready)
+    matched = re.fullmatch(r"ready: [\w, ]+ on (127\.0\.0\.1:\d+)\n", ready)
     assert matched, ready + str(process.communicate()[1])
     return matched[1]
 

@@ -115,6 +115,19 @@ def test_the_config_file_is_read_again_and_a_bad_one_ignored(half_plus, tmp_path
 
 
 @pytest.mark.slow
+def test_a_config_file_poll_of_zero_never_reads_it_again(half_plus, tmp_path):
+    publish(half_plus(1), tmp_path / "one", 1)
+    file = tmp_path / "models.config"
+    file.write_text(model_config(tmp_path / "one"))
+    with running(f"--model_config_file={file}") as (target, _):
+        file.write_text(model_config())
+        time.sleep(2.5)
+        with grpc.insecure_channel(target) as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            assert stub.Predict(half_request(0.0, name="one"), timeout=30).outputs
+
+
+@pytest.mark.slow
 def test_a_taken_port_a_bad_model_and_a_bad_file_end_with_status_1(half_plus, base_path):
     publish(half_plus(1), base_path, 1)
     good, bad = base_path, base_path.with_name("bad")

@@ -141,6 +141,23 @@ def test_the_fed_shape_is_not_checked_against_the_signature(server):
         ),
         (filtered("y", "y"), INVALID, "duplicate output tensor alias: y"),
     ],
+    ids=[
+        "no model_spec",
+        "no name",
+        "unknown model",
+        "unknown version",
+        "unknown version of an unknown model",
+        "unknown label",
+        "unknown signature",
+        "missing input",
+        "extra input",
+        "wrong name",
+        "string for float",
+        "double for float",
+        "undecodable",
+        "unknown output in output_filter",
+        "output_filter with a duplicate",
+    ],
 )
 def test_predict_errors(server, request_, code, message):
     assert status_of(server.prediction.Predict, request_) == (code, message)
@@ -242,3 +259,18 @@ def test_what_is_left_out_is_unimplemented(server):
     ]
     for call, request in calls:
         assert status_of(call, request)[0] == UNIMPLEMENTED
+
+
+def test_the_clients_deadline_bounds_a_call(server):
+    request = predict_request({"n": np.int32(5_000_000)}, signature="count")
+    with pytest.raises(grpc.RpcError) as caught:
+        server.predict(request, timeout=0.1)
+    assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert server.predict(half_request(2.0)).outputs["y"].float_val[0] == 2.0
+
+
+def test_initializers_are_no_signatures_to_predict_with(server):
+    request = predict_request({}, signature="__saved_model_init_op")
+    code, message = status_of(server.prediction.Predict, request)
+    assert code == grpc.StatusCode.INTERNAL
+    assert message.startswith("Expected prediction signature method_name to be one of {")
