@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from serving.client import Recommendation, RecommenderClient
+from serving.server.flags import Flags
 from serving.server.model_server import ModelServer
 from tfx_pipeline.config import Config
 from tfx_pipeline.demonstration import EvaluatedUser, find_user, titles
@@ -80,8 +81,9 @@ def _ask(config: Config, run: Run, console: Console) -> str:
     # Ingestion refuses a log that leaves a split empty.
     assert user is not None
     name = config.pipeline.name
+    flags = Flags(model_name=name, model_base_path=config.serving_folder, port=0)
     with (
-        ModelServer(name, config.serving_folder) as server,
+        ModelServer(flags) as server,
         RecommenderClient(server.target, model_name=name) as client,
     ):
         [best] = client.recommend([user.request], k=K)

@@ -1,6 +1,6 @@
 """`python -m serving.server`: serves until SIGTERM or SIGINT.
 
-Exit status: 0 after a signal, 1 if the first version cannot be loaded or the port is taken,
+Exit status: 0 after a signal, 1 if a model or file cannot be loaded or a port is taken,
 2 for a wrong command line.
 """
 
@@ -38,48 +38,47 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # threads and not wake this one.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
     with _silenced_stderr():
-        from serving.server.manager import Watch
         from serving.server.model_server import ModelServer
 
     # What imports made is never garbage: keep it out of collections, which pause requests.
     gc.freeze()
-    server = ModelServer(
-        flags.model_name,
-        flags.model_base_path,
-        port=flags.port,
-        host=flags.host,
-        watch=Watch(
-            poll_wait_seconds=flags.file_system_poll_wait_seconds,
-            max_load_retries=flags.max_num_load_retries,
-            load_retry_seconds=flags.load_retry_interval_micros / 1e6,
-        ),
-        threads=flags.grpc_max_threads,
-        health_check=flags.enable_grpc_healthcheck_service,
-    )
-    return _serve(server)
+    return _serve(ModelServer(flags), flags.model_config_file_poll_wait_seconds)
 
 
-def _serve(server: "ModelServer") -> int:
-    from serving.server.manager import LoadError
+def _serve(server: "ModelServer", poll_seconds: float) -> int:
+    """Serves until a signal, rereading the config file at that pace; 0: never."""
+    from serving.server.status import StatusError
 
     stopped = threading.Event()
 
     def wait_for_signal() -> None:
         signal.sigwait(_SIGNALS)
         stopped.set()
-        server.cancel_start()
+        server.cancel()
 
     threading.Thread(target=wait_for_signal, daemon=True).start()
     try:
-        if server.start():
-            print(f"ready: {server.name} on {server.target}", flush=True)
-        stopped.wait()
-    except (LoadError, OSError) as error:
-        _LOG.error("%s", error)
-        return 1
+        server.start()
+        print(f"ready: {', '.join(server.models)} on {server.target}", flush=True)
+        while not stopped.wait(poll_seconds or None):
+            _reload(server)
+    except (StatusError, OSError) as error:
+        if not stopped.is_set():
+            _LOG.error("%s", error)
+            return 1
     finally:
         server.stop()
     return 0
+
+
+def _reload(server: "ModelServer") -> None:
+    """Follows the config file; one that cannot be used is logged, and changes nothing."""
+    from serving.server.status import StatusError
+
+    try:
+        server.reload()
+    except StatusError as error:
+        _LOG.error("The model config file is not followed: %s", error)
 
 
 @contextmanager

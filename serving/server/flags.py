@@ -1,24 +1,22 @@
-"""The command line: TensorFlow Serving's flag names and defaults."""
+"""The command line, with TensorFlow Serving's flag names, meanings and defaults."""
 
 import argparse
 import logging
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
 
-DEFAULT_HOST = "127.0.0.1"
 _LOG = logging.getLogger(__name__)
 
 # TensorFlow Serving's flags for what this server leaves out or does anyway: they change no
-# answer, so a production command line works here too. Those that do change answers or who may
-# connect (--model_config_file, --ssl_config_file, ...) are errors.
-_IGNORED_FLAGS = (
+# answer, so a production command line works here too.
+_IGNORED = (
     "batching_parameters_file",
     "enable_batching",
     "enable_model_warmup",
     "enable_profiler",
     "flush_filesystem_caches",
     "grpc_channel_arguments",
-    "monitoring_config_file",
     "num_load_threads",
     "num_tflite_interpreters_per_pool",
     "num_tflite_pools",
@@ -28,7 +26,6 @@ _IGNORED_FLAGS = (
     "remove_unused_fields_from_bundle_metagraph",
     "rest_api_enable_cors_support",
     "rest_api_num_threads",
-    "rest_api_port",
     "rest_api_timeout_in_ms",
     "tensorflow_inter_op_parallelism",
     "tensorflow_intra_op_parallelism",
@@ -36,61 +33,62 @@ _IGNORED_FLAGS = (
 )
 
 
-def parse_flags(arguments: Sequence[str] | None = None) -> argparse.Namespace:
-    """Parses the command line; exits with status 2 and the usage on a flag it does not know."""
-    flags = _parser().parse_args(arguments)
-    ignored = [f"--{name}" for name in _IGNORED_FLAGS if getattr(flags, name) is not None]
+def _flag(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
+@dataclass(frozen=True)
+class Flags:
+    """What to serve and how; each field is a flag, explained by `--help`."""
+
+    model_name: str = _flag("default", "the model's name in requests")
+    model_base_path: str = _flag("", "folder of the version folders")
+    model_config_file: str = _flag("", "text proto ModelServerConfig, instead of the two above")
+    model_config_file_poll_wait_seconds: float = _flag(0.0, "rereads that file; 0: never")
+    file_system_poll_wait_seconds: float = _flag(1.0, "looks for new versions; 0: once")
+    max_num_load_retries: int = _flag(5, "further tries when a version fails to load")
+    load_retry_interval_micros: int = _flag(60_000_000, "pause between those tries")
+    allow_version_labels_for_unavailable_models: bool = _flag(
+        False, "a new label may name a version that is not loaded yet"
+    )
+    port: int = _flag(8500, "gRPC port; 0: a free one")
+    host: str = _flag("127.0.0.1", "address to bind; TensorFlow Serving has no such flag: 0.0.0.0")
+    grpc_socket_path: str = _flag("", "unix socket to listen on as well")
+    grpc_max_threads: int = _flag(0, "requests at once; 0: 4 a core")
+    ssl_config_file: str = _flag("", "text proto SSLConfig, for TLS")
+    enable_grpc_healthcheck_service: bool = _flag(False, "answer grpc.health.v1.Health too")
+    enable_serialization_as_tensor_content: bool = _flag(False, "answer numbers as bytes")
+    rest_api_port: int = _flag(0, "port of the metrics; there is no REST API")
+    monitoring_config_file: str = _flag("", "text proto MonitoringConfig, for Prometheus metrics")
+
+
+def parse_flags(arguments: Sequence[str] | None = None) -> Flags:
+    """Parses the command line; exits with status 2 and the usage on what it cannot use."""
+    parser = argparse.ArgumentParser(
+        prog="python -m serving.server",
+        description="Serves SavedModels over TensorFlow Serving's gRPC API.",
+        epilog="Accepted and ignored: " + " ".join(f"--{name}" for name in _IGNORED),
+        allow_abbrev=False,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    for flag in fields(Flags):
+        value: dict[str, Any] = {"type": _PARSERS[flag.type]}
+        if flag.type is bool:
+            value |= {"nargs": "?", "const": True}
+        text = flag.metadata["help"]
+        parser.add_argument(f"--{flag.name}", default=flag.default, help=text, **value)
+    for name in _IGNORED:
+        parser.add_argument(f"--{name}", nargs="?", const="true", help=argparse.SUPPRESS)
+    given = vars(parser.parse_args(arguments))
+    ignored = [f"--{name}" for name in _IGNORED if given.pop(name) is not None]
+    flags = Flags(**given)
+    if not flags.model_base_path and not flags.model_config_file:
+        parser.error("one of --model_base_path and --model_config_file is needed")
+    if flags.rest_api_port and not flags.monitoring_config_file:
+        ignored.append("--rest_api_port")
     if ignored:
         _LOG.warning("The embedded server ignores %s", ", ".join(ignored))
     return flags
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m serving.server",
-        description="Serves a model folder over TensorFlow Serving's gRPC API.",
-        epilog="Accepted and ignored: " + " ".join(f"--{name}" for name in _IGNORED_FLAGS),
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("--port", type=int, default=8500, help="gRPC port; 0 takes a free one (default 8500)")
-    add(
-        "--host",
-        default=DEFAULT_HOST,
-        help="address to bind (default 127.0.0.1; TensorFlow Serving, without the flag, binds all)",
-    )
-    add("--model_name", default="default", help="the model's name in requests (default: default)")
-    add("--model_base_path", type=Path, required=True, help="folder of the version folders")
-    add(
-        "--file_system_poll_wait_seconds",
-        type=_not_negative,
-        default=1,
-        help="pause between looks for new versions; 0 looks once (default 1)",
-    )
-    add(
-        "--max_num_load_retries",
-        type=_not_negative,
-        default=5,
-        help="further tries when a version fails to load (default 5)",
-    )
-    add(
-        "--load_retry_interval_micros",
-        type=_not_negative,
-        default=60_000_000,
-        help="pause between those tries, in microseconds (default one minute)",
-    )
-    add("--grpc_max_threads", type=_positive, help="requests at once (default 4 a core)")
-    add(
-        "--enable_grpc_healthcheck_service",
-        type=_boolean,
-        nargs="?",
-        const=True,
-        default=False,
-        help="answer grpc.health.v1.Health too",
-    )
-    for name in _IGNORED_FLAGS:
-        add(f"--{name}", nargs="?", const="true", help=argparse.SUPPRESS)
-    return parser
 
 
 def _boolean(text: str) -> bool:
@@ -101,17 +99,21 @@ def _boolean(text: str) -> bool:
     raise argparse.ArgumentTypeError(f"must be true or false. Received: {text!r}")
 
 
-def _not_negative(text: str) -> int:
-    return _at_least(0, text)
-
-
-def _positive(text: str) -> int:
-    return _at_least(1, text)
-
-
-def _at_least(minimum: int, text: str) -> int:
-    if not text.isascii() or not text.isdigit() or int(text) < minimum:
+def _whole_number(text: str) -> int:
+    if not text.isascii() or not text.isdigit():
         raise argparse.ArgumentTypeError(
-            f"must be a whole number of at least {minimum}. Received: {text!r}"
+            f"must be a whole number of at least 0. Received: {text!r}"
         )
     return int(text)
+
+
+def _seconds(text: str) -> float:
+    return float(_whole_number(text))
+
+
+_PARSERS: dict[Any, Callable[[str], Any]] = {
+    str: str,
+    int: _whole_number,
+    float: _seconds,
+    bool: _boolean,
+}

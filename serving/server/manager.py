@@ -1,95 +1,87 @@
-"""Watches a version folder: loads, warms and swaps versions while requests go on."""
+"""All models served: follows the configuration, and finds the version that a request asks for."""
 
-import gc
-import logging
+import math
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from pathlib import Path
 
+import grpc
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
+from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
+from serving.server.config import check_models
+from serving.server.flags import Flags
+from serving.server.model import Model
 from serving.server.servable import Servable
-from serving.server.status import invalid_argument, not_found, status_of
-from serving.server.versions import State, Version, version_folders
-
-_LOG = logging.getLogger(__name__)
+from serving.server.status import StatusError, invalid_argument, not_found
+from serving.server.versions import State, Version
 
 
-class LoadError(RuntimeError):
-    """The first version could not be loaded, so there is nothing to serve."""
+class ModelManager:
+    """Serves the models of a configuration until the next one.
 
-
-@dataclass(frozen=True)
-class Watch:
-    """How a version folder is watched.
+    One thread takes the steps of all models (`Model.step`), so loads follow each other, as
+    TensorFlow Serving's do. Flags, config file, reload request and the end of the server all
+    are `reload`.
 
     Args:
-        poll_wait_seconds: pause between looks at the folder; 0 looks exactly once.
-        max_load_retries: further tries after a version fails to load.
-        load_retry_seconds: pause between those tries.
+        flags: say how folders are watched and which labels are allowed.
     """
 
-    poll_wait_seconds: float = 1.0
-    max_load_retries: int = 5
-    load_retry_seconds: float = 60.0
-
-
-class VersionManager:
-    """Keeps the newest version of one model available.
-
-    A new version is loaded and warmed before the old one is unloaded; one that fails leaves the
-    old one serving; when the newest folder goes away, the next newest is loaded. A version is
-    unloaded only when the last request that uses it has finished.
-    """
-
-    def __init__(self, name: str, base_path: Path, watch: Watch):
-        self.name = name
-        self._base_path = base_path
-        self._watch = watch
-        self._versions: dict[int, Version] = {}
-        self._failed: int | None = None  # not tried again while its folder is the newest
-        self._scan_error = ""
-        self._changed = threading.Condition()  # guards _versions and their fields
+    def __init__(self, flags: Flags):
+        self._flags = flags
+        self._models: dict[str, Model] = {}  # those no longer configured stay listed
+        self._labels: dict[str, dict[str, int]] = {}
+        self._changed = threading.Condition()  # guards the above
+        self._reloading = threading.Lock()
+        self._wake = threading.Event()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"versions of {name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="model manager", daemon=True)
 
     def start(self) -> None:
-        """Begins to watch, in a thread."""
+        """Begins to load and watch, in a thread."""
         self._thread.start()
 
-    def wait_until_available(self, timeout_seconds: float | None = None) -> bool:
-        """Waits for the first version; False if time ran out or the manager was stopped.
+    def reload(self, config: ModelServerConfig, timeout_seconds: float | None = None) -> None:
+        """Serves what `config` lists from now on; returns once its new models are AVAILABLE.
 
         Raises:
-            LoadError: if the first version fails.
+            StatusError: INVALID_ARGUMENT or FAILED_PRECONDITION if the configuration is
+                refused, which changes nothing; UNKNOWN if a new model cannot be loaded,
+                DEADLINE_EXCEEDED if the time ran out, CANCELLED if the server is stopped.
         """
-        with self._changed:
-            self._changed.wait_for(
-                lambda: self._available() or self._failed is not None or self._stopping.is_set(),
-                timeout_seconds,
-            )
-            if self._available():
-                return True
-            if self._failed is not None:
-                error = self._versions[self._failed].error
-                raise LoadError(
-                    f"Version {self._failed} of model {self.name} in {self._base_path} "
-                    f"cannot be loaded: {error}"
+        check_models(config)
+        with self._reloading:
+            if self._models and not config.HasField("model_config_list"):
+                raise StatusError(
+                    grpc.StatusCode.FAILED_PRECONDITION,
+                    "Cannot transition to requested config. It is only legal to transition "
+                    "from one ModelConfigList to another.",
                 )
-            return False
+            listed = {model.name: model for model in config.model_config_list.config}
+            with self._changed:
+                self._labels = {name: self._labels_of(model) for name, model in listed.items()}
+                new = self._configure(listed)
+                done = self._changed.wait_for(lambda: self._is_over(new), timeout_seconds)
+        if self._stopping.is_set():
+            raise StatusError(grpc.StatusCode.CANCELLED, "The server is stopping")
+        if not done:
+            names = ", ".join(model.name for model in new)
+            message = f"Models did not become available in time: {names}"
+            raise StatusError(grpc.StatusCode.DEADLINE_EXCEEDED, message)
 
-    def interrupt(self) -> None:
-        """Stops watching, without waiting for a load that is under way."""
+    def cancel(self) -> None:
+        """Ends a reload that waits in another thread; the manager can then only be stopped."""
         self._stopping.set()
         with self._changed:
             self._changed.notify_all()
 
     def stop(self, timeout_seconds: float) -> None:
-        """Stops watching and unloads; a load that takes longer is left behind."""
-        self.interrupt()
+        """Unloads everything; a load that takes longer is left behind."""
+        self.cancel()
+        with self._changed:
+            self._configure({})
         if self._thread.is_alive():
             self._thread.join(timeout_seconds)
 
@@ -98,7 +90,7 @@ class VersionManager:
         """Holds the version that `spec` asks for, which stays loaded meanwhile.
 
         Raises:
-            StatusError: if `spec` names no model, or a model or version not available.
+            StatusError: if `spec` names no model, or a model, version or label not available.
         """
         with self._changed:
             version = self._find(spec)
@@ -110,117 +102,100 @@ class VersionManager:
         finally:
             with self._changed:
                 version.in_flight -= 1
-                if version.in_flight == 0:
-                    self._changed.notify_all()
+                is_last = not version.in_flight and version.state == State.UNLOADING
+            if is_last:
+                self._wake.set()
 
-    def statuses(self) -> list[get_model_status_pb2.ModelVersionStatus]:
-        """All versions seen so far, newest first."""
+    def names(self) -> list[str]:
+        """The models of the configuration."""
         with self._changed:
-            versions = sorted(self._versions.items(), reverse=True)
-            return [version.to_proto() for _, version in versions]
+            return [name for name, model in self._models.items() if model.config is not None]
+
+    def is_served(self, name: str) -> bool:
+        """Whether the configuration has ever listed a model of that name."""
+        return name in self._models
+
+    def statuses(self, spec: model_pb2.ModelSpec) -> list[get_model_status_pb2.ModelVersionStatus]:
+        """One version of a model, or all seen so far, newest first.
+
+        Raises:
+            StatusError: NOT_FOUND if there is none.
+        """
+        with self._changed:
+            versions = self._models[spec.name].versions if spec.name in self._models else {}
+            if spec.WhichOneof("version_choice") == "version":
+                if spec.version.value not in versions:
+                    raise not_found(
+                        f"Could not find version {spec.version.value} of model {spec.name}"
+                    )
+                return [versions[spec.version.value].to_proto()]
+            if not versions:
+                raise not_found(f"Could not find any versions of model {spec.name}")
+            return [versions[number].to_proto() for number in sorted(versions, reverse=True)]
 
     def _find(self, spec: model_pb2.ModelSpec) -> Version:
         if not spec.name:
             raise invalid_argument("ModelSpec has no name specified.")
-        choice = spec.WhichOneof("version_choice")
-        if choice == "version_label":
-            raise invalid_argument(f"Unrecognized servable version label: {spec.version_label}")
-        available = self._available() if spec.name == self.name else {}
-        if choice == "version":
-            if spec.version.value not in available:
-                wanted = f"Specific({spec.name}, {spec.version.value})"
-                raise not_found(f"Servable not found for request: {wanted}")
-            return available[spec.version.value]
-        if not available:
-            raise not_found(f"Servable not found for request: Latest({spec.name})")
-        return available[max(available)]
+        available = self._models[spec.name].available() if spec.name in self._models else {}
+        match spec.WhichOneof("version_choice"):
+            case "version":
+                number = spec.version.value
+            case "version_label":
+                labels = self._labels.get(spec.name, {})
+                if spec.version_label not in labels:
+                    label = spec.version_label
+                    raise invalid_argument(f"Unrecognized servable version label: {label}")
+                number = labels[spec.version_label]
+            case _:
+                if not available:
+                    raise not_found(f"Servable not found for request: Latest({spec.name})")
+                number = max(available)
+        if number not in available:
+            raise not_found(f"Servable not found for request: Specific({spec.name}, {number})")
+        return available[number]
 
-    def _available(self) -> dict[int, Version]:
-        return {n: v for n, v in self._versions.items() if v.state == State.AVAILABLE}
+    def _labels_of(self, config: ModelConfig) -> dict[str, int]:
+        """A model's new labels; those of versions not available are refused."""
+        old = self._labels.get(config.name, {})
+        available = self._models[config.name].available() if config.name in self._models else {}
+        for label, number in config.version_labels.items():
+            is_allowed = (
+                self._flags.allow_version_labels_for_unavailable_models
+                and old.get(label, number) == number
+            )
+            if number not in available and not is_allowed:
+                raise StatusError(
+                    grpc.StatusCode.FAILED_PRECONDITION,
+                    f"Request to assign label to version {number} of model {config.name}, "
+                    "which is not currently available for inference",
+                )
+        return dict(config.version_labels)
+
+    def _configure(self, listed: dict[str, ModelConfig]) -> list[Model]:
+        """Hands each model its new configuration; returns the models that had none."""
+        for name in listed.keys() - self._models.keys():
+            self._models[name] = Model(name, self._flags, self._changed)
+        new = [self._models[name] for name in listed if self._models[name].config is None]
+        for name, model in self._models.items():
+            model.configure(listed.get(name))
+        self._wake.set()
+        return new
+
+    def _is_over(self, new: list[Model]) -> bool:
+        is_ready = [model.is_ready() for model in new]  # each, so that any may raise
+        return self._stopping.is_set() or all(is_ready)
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            self._reconcile()
-            # None: waits until the manager is stopped.
-            self._stopping.wait(self._watch.poll_wait_seconds or None)
-        for version in list(self._available().values()):
-            self._unload(version)
+        while not (self._stopping.is_set() and self._is_idle()):
+            self._wake.clear()
+            with self._changed:
+                models = list(self._models.values())
+            due = min([model.step() for model in models], default=math.inf)
+            with self._changed:
+                self._changed.notify_all()
+            pause = max(0.0, due - time.monotonic())
+            self._wake.wait(None if math.isinf(pause) else pause)
 
-    def _reconcile(self) -> None:
-        """Brings what is loaded in line with the folder."""
-        folders = self._scan()
-        if folders is None:
-            return
-        newest = max(folders, default=None)
-        if newest != self._failed:
-            self._failed = None
-        available = self._available()
-        if newest is None or newest in available:
-            settled = True
-        else:
-            settled = newest != self._failed and self._load(newest, folders[newest])
-        if settled:
-            for number, version in available.items():
-                if number != newest:
-                    self._unload(version)
-
-    def _scan(self) -> dict[int, Path] | None:
-        """Version folders by number; None, logged once, if the folder cannot be read."""
-        try:
-            folders = version_folders(self._base_path)
-        except OSError as error:
-            if str(error) != self._scan_error:
-                _LOG.warning("Could not find base path of model %s: %s", self.name, error)
-            self._scan_error = str(error)
-            return None
-        self._scan_error = ""
-        return folders
-
-    def _load(self, number: int, folder: Path) -> bool:
-        """Makes a version available; False if it failed or is no longer wanted."""
-        version = Version(number)
-        self._set(version, State.START)
-        self._set(version, State.LOADING)
-        tries_left = self._watch.max_load_retries
-        while True:
-            try:
-                version.servable = Servable(self.name, number, folder)
-                version.servable.warm_up()
-            except Exception as error:  # a model can fail to load in any way
-                version.error, version.servable = status_of(error), None
-                _LOG.warning("Loading version %d of %s failed: %s", number, self.name, error)
-            else:
-                version.error = None
-                self._set(version, State.AVAILABLE)
-                return True
-            if tries_left == 0:
-                self._failed = number
-            elif self._wait_to_retry(number):
-                tries_left -= 1
-                continue
-            self._set(version, State.END)
-            return False
-
-    def _wait_to_retry(self, number: int) -> bool:
-        """Waits; False as soon as the version is no longer the newest, or on a stop."""
-        until = time.monotonic() + self._watch.load_retry_seconds
-        while (left := until - time.monotonic()) > 0:
-            if self._stopping.wait(min(left, self._watch.poll_wait_seconds or left)):
-                return False
-            if max(self._scan() or {}, default=None) != number:
-                return False
-        return True
-
-    def _unload(self, version: Version) -> None:
-        self._set(version, State.UNLOADING)
+    def _is_idle(self) -> bool:
         with self._changed:
-            self._changed.wait_for(lambda: version.in_flight == 0)
-            version.servable = None
-        gc.collect()  # a loaded model is full of reference cycles
-        self._set(version, State.END)
-
-    def _set(self, version: Version, state: int) -> None:
-        with self._changed:
-            version.state = state
-            self._versions[version.number] = version
-            self._changed.notify_all()
+            return all(model.is_idle() for model in self._models.values())

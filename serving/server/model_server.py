@@ -2,7 +2,6 @@
 
 import os
 from concurrent import futures
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -10,12 +9,14 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
-from serving.server.flags import DEFAULT_HOST
-from serving.server.manager import VersionManager, Watch
+from serving.server import config
+from serving.server.flags import Flags
+from serving.server.manager import ModelManager
+from serving.server.metrics import Metrics, MetricsServer
 from serving.server.service import ModelService, PredictionService
 
 STOP_SECONDS = 10.0
-_OPTIONS = [
+_GRPC_OPTIONS = [
     ("grpc.max_receive_message_length", -1),
     ("grpc.max_send_message_length", -1),
     # Otherwise a second server on the same port would silently take half of the requests.
@@ -23,89 +24,98 @@ _OPTIONS = [
 ]
 
 
-def default_threads() -> int:
-    """How many requests run at once unless told: TensorFlow Serving's 4 a core."""
-    return 4 * (os.cpu_count() or 1)
-
-
 class ModelServer:
-    """Serves the versions of one model; use it as a context manager, or start() and stop().
+    """Serves what its flags say; use it as a context manager, or start() and stop().
 
     Args:
-        name: the model's name in requests.
-        base_path: the folder that holds the version folders (`base_path/1/saved_model.pb`).
-        port: where to listen; 0 takes a free port, see `port` and `target` once started.
-        host: the address to bind, loopback unless told otherwise.
-        watch: how the folder is watched.
-        threads: how many requests run at once.
-        health_check: also answer `grpc.health.v1.Health`.
+        flags: as on the command line.
     """
 
-    def __init__(
-        self,
-        name: str,
-        base_path: str | os.PathLike[str],
-        *,
-        port: int = 0,
-        host: str = DEFAULT_HOST,
-        watch: Watch | None = None,
-        threads: int | None = None,
-        health_check: bool = False,
-    ):
-        self.name = name
-        self.host = host
-        self.port = port
-        self._manager = VersionManager(name, Path(base_path), watch or Watch())
-        self._server = grpc.server(
-            futures.ThreadPoolExecutor(threads or default_threads()), options=_OPTIONS
-        )
-        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
-            PredictionService(self._manager), self._server
-        )
-        model_service_pb2_grpc.add_ModelServiceServicer_to_server(
-            ModelService(self._manager), self._server
-        )
-        self._health = health.HealthServicer() if health_check else None
-        if self._health is not None:
-            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+    def __init__(self, flags: Flags):
+        self.port = flags.port
+        self._flags = flags
+        self._manager = ModelManager(flags)
+        self._metrics = Metrics()
+        self._metrics_server: MetricsServer | None = None
+        self._health = health.HealthServicer() if flags.enable_grpc_healthcheck_service else None
+        threads = flags.grpc_max_threads or 4 * (os.cpu_count() or 1)
+        self._server = grpc.server(futures.ThreadPoolExecutor(threads), options=_GRPC_OPTIONS)
+        self._register()
 
     @property
     def target(self) -> str:
         """Where clients connect, `host:port`; the port is known once the server has started."""
-        return f"{self.host}:{self.port}"
+        return f"{self._flags.host}:{self.port}"
 
-    def start(self, timeout_seconds: float | None = None) -> bool:
-        """Waits until a version is AVAILABLE, then listens, as TensorFlow Serving does.
+    @property
+    def models(self) -> list[str]:
+        """The names of the models served."""
+        return self._manager.names()
 
-        Returns:
-            False if the time ran out, or the start was cancelled, before a version was there.
+    def start(self, timeout_seconds: float | None = None) -> None:
+        """Waits until the models are AVAILABLE, then listens, as TensorFlow Serving does.
 
         Raises:
-            LoadError: if the first version cannot be loaded.
-            OSError: if the port cannot be bound.
+            StatusError: if a file or model cannot be used, time runs out, or stop() or cancel()
+                is called meanwhile.
+            OSError: if a port cannot be bound.
         """
         self._manager.start()
-        if not self._manager.wait_until_available(timeout_seconds):
-            return False
-        try:
-            self.port = self._server.add_insecure_port(self.target)
-        except RuntimeError as error:
-            raise OSError(f"Cannot listen on {self.target}: {error}") from None
+        self.reload(timeout_seconds)
+        self.port = self._listen(self.target)
+        if self._flags.grpc_socket_path:
+            self._listen(f"unix:{self._flags.grpc_socket_path}")
+        self._serve_metrics()
         self._server.start()
         if self._health is not None:
             self._health.set("", health_pb2.HealthCheckResponse.SERVING)
-        return True
 
-    def cancel_start(self) -> None:
-        """Ends a start() that waits in another thread; the server can then only be stopped."""
-        self._manager.interrupt()
+    def reload(self, timeout_seconds: float | None = None) -> None:
+        """Serves what the flags, or their config file as it is now, name.
+
+        Raises:
+            StatusError: if the file cannot be used, else see `ModelManager.reload`.
+        """
+        self._manager.reload(config.models(self._flags), timeout_seconds)
+
+    def cancel(self) -> None:
+        """Ends a start() or reload() in another thread; the server can then only be stopped."""
+        self._manager.cancel()
 
     def stop(self) -> None:
-        """Lets requests in flight finish, for up to 10 seconds, and unloads the model."""
+        """Lets requests in flight finish, for up to 10 seconds, and unloads the models."""
         if self._health is not None:
             self._health.enter_graceful_shutdown()
         self._server.stop(STOP_SECONDS).wait()
+        if self._metrics_server is not None:
+            self._metrics_server.stop()
         self._manager.stop(STOP_SECONDS)
+
+    def _register(self) -> None:
+        as_content = self._flags.enable_serialization_as_tensor_content
+        prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(
+            PredictionService(self._manager, self._metrics, as_content), self._server
+        )
+        model_service_pb2_grpc.add_ModelServiceServicer_to_server(
+            ModelService(self._manager, self._metrics), self._server
+        )
+        if self._health is not None:
+            health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
+
+    def _listen(self, address: str) -> int:
+        credentials = config.server_credentials(self._flags)
+        try:
+            if credentials is None:
+                return self._server.add_insecure_port(address)
+            return self._server.add_secure_port(address, credentials)
+        except RuntimeError as error:
+            raise OSError(f"Cannot listen on {address}: {error}") from None
+
+    def _serve_metrics(self) -> None:
+        path = config.metrics_path(self._flags)
+        if path is not None:
+            address = (self._flags.host, self._flags.rest_api_port)
+            self._metrics_server = MetricsServer(self._metrics, address, path)
 
     def __enter__(self) -> Self:
         try:

@@ -2,20 +2,24 @@
 
 import functools
 import logging
+import threading
+import time
 from collections.abc import Callable
-from typing import Any, NoReturn
+from typing import Any
 
 import grpc
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
+    model_management_pb2,
     model_service_pb2_grpc,
     predict_pb2,
     prediction_service_pb2_grpc,
 )
 
-from serving.server.manager import VersionManager
-from serving.server.status import StatusError, invalid_argument, not_found, status_of, truncate
+from serving.server.manager import ModelManager
+from serving.server.metrics import Metrics
+from serving.server.status import StatusError, invalid_argument, status_of, truncate
 
 _LOG = logging.getLogger(__name__)
 _SIGNATURE_DEF = "signature_def"
@@ -26,27 +30,36 @@ def _reports_status(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def call(service: Any, request: Any, context: grpc.ServicerContext) -> Any:
+        begun = time.perf_counter()
         try:
-            return method(service, request, context)
+            response = method(service, request, context)
         except Exception as error:  # the server must outlive any request
             if not isinstance(error, StatusError):
                 _LOG.exception("%s failed", method.__name__)
             status = status_of(error)
-        context.abort(status.code, truncate(status.message))
+            service.record(method.__name__, request, status.code, begun)
+            context.abort(status.code, truncate(status.message))
+        service.record(method.__name__, request, grpc.StatusCode.OK, begun)
+        return response
 
     return call
 
 
-def _not_implemented(name: str) -> NoReturn:
-    message = f"{name} is not part of the embedded server; TensorFlow Serving has it"
-    raise StatusError(grpc.StatusCode.UNIMPLEMENTED, message)
-
-
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """`tensorflow.serving.PredictionService` over one model's versions."""
-
-    def __init__(self, manager: VersionManager):
+class _Service:
+    def __init__(self, manager: ModelManager, metrics: Metrics, as_content: bool = False):
         self._manager = manager
+        self._metrics = metrics
+        self._as_content = as_content
+
+    def record(self, api: str, request: Any, code: grpc.StatusCode, begun: float) -> None:
+        spec = getattr(request, "model_spec", None)
+        # Names that clients make up must not become series.
+        name = spec.name if spec is not None and self._manager.is_served(spec.name) else ""
+        self._metrics.record(name, api, code.name, time.perf_counter() - begun)
+
+
+class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceServicer):
+    """`tensorflow.serving.PredictionService`; Classify, Regress, MultiInference: UNIMPLEMENTED."""
 
     @_reports_status
     def Predict(  # noqa: N802
@@ -55,7 +68,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         """Runs a signature of the version that the request asks for."""
         _require_model_spec(request)
         with self._manager.use(request.model_spec) as servable:
-            return servable.predict(request)
+            return servable.predict(request, self._as_content)
 
     @_reports_status
     def GetModelMetadata(  # noqa: N802
@@ -82,27 +95,9 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         response.metadata[_SIGNATURE_DEF].Pack(signatures)
         return response
 
-    @_reports_status
-    def Classify(self, request: Any, context: grpc.ServicerContext) -> NoReturn:  # noqa: N802
-        """Answers UNIMPLEMENTED."""
-        _not_implemented("Classify")
 
-    @_reports_status
-    def Regress(self, request: Any, context: grpc.ServicerContext) -> NoReturn:  # noqa: N802
-        """Answers UNIMPLEMENTED."""
-        _not_implemented("Regress")
-
-    @_reports_status
-    def MultiInference(self, request: Any, context: grpc.ServicerContext) -> NoReturn:  # noqa: N802
-        """Answers UNIMPLEMENTED."""
-        _not_implemented("MultiInference")
-
-
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """`tensorflow.serving.ModelService` over one model's versions."""
-
-    def __init__(self, manager: VersionManager):
-        self._manager = manager
+class ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
+    """`tensorflow.serving.ModelService`."""
 
     @_reports_status
     def GetModelStatus(  # noqa: N802
@@ -110,22 +105,25 @@ class ModelService(model_service_pb2_grpc.ModelServiceServicer):
     ) -> get_model_status_pb2.GetModelStatusResponse:
         """Tells the state of one version, or of all seen so far."""
         _require_model_spec(request)
-        spec = request.model_spec
-        statuses = self._manager.statuses() if spec.name == self._manager.name else []
-        if spec.WhichOneof("version_choice") == "version":
-            statuses = [status for status in statuses if status.version == spec.version.value]
-            if not statuses:
-                raise not_found(f"Could not find version {spec.version.value} of model {spec.name}")
-        if not statuses:
-            raise not_found(f"Could not find any versions of model {spec.name}")
+        statuses = self._manager.statuses(request.model_spec)
         return get_model_status_pb2.GetModelStatusResponse(model_version_status=statuses)
 
     @_reports_status
     def HandleReloadConfigRequest(  # noqa: N802
-        self, request: Any, context: grpc.ServicerContext
-    ) -> NoReturn:
-        """Answers UNIMPLEMENTED."""
-        _not_implemented("HandleReloadConfigRequest")
+        self, request: model_management_pb2.ReloadConfigRequest, context: grpc.ServicerContext
+    ) -> model_management_pb2.ReloadConfigResponse:
+        """Serves another list of models; answers once the new ones are AVAILABLE."""
+        if not request.config.HasField("model_config_list"):
+            raise invalid_argument(
+                "ServerModelConfig type not supported by HandleReloadConfigRequest. "
+                "Only ModelConfigList is currently supported"
+            )
+        # Without a deadline, gRPC tells centuries, which no lock can wait.
+        seconds = min(context.time_remaining(), threading.TIMEOUT_MAX)
+        self._manager.reload(request.config, seconds)
+        response = model_management_pb2.ReloadConfigResponse()
+        response.status.SetInParent()
+        return response
 
 
 def _require_model_spec(request: Any) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
-from peers import FAST, Peer
-from serving_models import MODEL, publish, save_half_plus
+from peers import Peer, flags
+from serving_models import publish, save_half_plus
 
 from serving.server.model_server import ModelServer
 
@@ -45,5 +45,5 @@ def base_path(tmp_path) -> Path:
 def peer(half_plus, base_path):
     """Serves version 1, y = x / 2 + 1, and watches the folder."""
     publish(half_plus(1), base_path, 1)
-    with ModelServer(MODEL, base_path, watch=FAST) as server:
+    with ModelServer(flags(base_path)) as server:
         yield Peer(server)

@@ -18,11 +18,15 @@ DTYPES = (
 
 
 class HalfPlus(tf.Module):
-    """serving_default: y = x / 2 + offset; join: strings; reshape: fails unless x has 2 items."""
+    """serving_default: y = x / 2 + offset; join: strings; pair: fails unless x has 2 items.
 
-    def __init__(self, offset: float):
+    count: takes about a microsecond for each of n.
+    """
+
+    def __init__(self, offset: float, ballast_mb: int):
         super().__init__()
         self.offset = tf.Variable(offset)
+        self.ballast = tf.Variable(tf.ones([ballast_mb, 2**18]))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
     def half(self, x):
@@ -41,10 +45,16 @@ class HalfPlus(tf.Module):
     def pair(self, x):
         return {"y": tf.ensure_shape(x, [2])}
 
+    @tf.function(input_signature=[tf.TensorSpec([], tf.int32, name="n")])
+    def count(self, n):
+        return {"n": tf.while_loop(lambda i: i < n, lambda i: i + 1, [0])[0]}
 
-def save_half_plus(path: Path, offset: float) -> None:
-    module = HalfPlus(offset)
-    signatures = {"serving_default": module.half, "join": module.join, "pair": module.pair}
+
+def save_half_plus(path: Path, offset: float, ballast_mb: int = 0) -> None:
+    """Saves HalfPlus with so much memory that no request needs."""
+    module = HalfPlus(offset, ballast_mb)
+    names = ("join", "pair", "count")
+    signatures = {"serving_default": module.half, **{name: getattr(module, name) for name in names}}
     tf.saved_model.save(module, str(path), signatures=signatures)
 
 

@@ -1,3 +1,4 @@
+import asyncio
 import threading
 import time
 from concurrent import futures
@@ -6,11 +7,12 @@ import grpc
 import numpy as np
 import pytest
 from fake_recommender import save_fake_recommender
-from peers import FAST
+from peers import flags, wait_until
 from serving_models import publish
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from serving.client import (
+    AsyncRecommenderClient,
     Event,
     Recommendation,
     RecommenderClient,
@@ -31,13 +33,41 @@ def target(tmp_path_factory):
     root = tmp_path_factory.mktemp("client")
     save_fake_recommender(root / "model")
     publish(root / "model", root / "served", 1)
-    with ModelServer(NAME, root / "served", watch=FAST) as server:
+    with ModelServer(flags(root / "served", NAME)) as server:
         yield server.target
 
 
+class Blocking:
+    """AsyncRecommenderClient behind RecommenderClient's methods, each call awaited to its end."""
+
+    def __init__(self, target: str, **options):
+        self._loop = asyncio.new_event_loop()
+        self._client = self._loop.run_until_complete(self._open(target, options))
+
+    async def _open(self, target: str, options: dict) -> AsyncRecommenderClient:
+        return AsyncRecommenderClient(target, **options)
+
+    def __getattr__(self, name: str):
+        method = getattr(self._client, name)
+        return lambda *args, **options: self._loop.run_until_complete(method(*args, **options))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self.close()
+        self._loop.close()
+
+
+@pytest.fixture(params=[RecommenderClient, Blocking], ids=["sync", "asyncio"])
+def kind(request):
+    """Makes a client; every test that takes it runs with both kinds."""
+    return request.param
+
+
 @pytest.fixture
-def client(target):
-    with RecommenderClient(target, model_name=NAME) as recommender_client:
+def client(kind, target):
+    with kind(target, model_name=NAME) as recommender_client:
         yield recommender_client
 
 
@@ -74,10 +104,22 @@ def test_status(client):
     assert client.status() == [VersionStatus(1, "AVAILABLE", "")]
 
 
-def test_one_client_serves_many_threads(client):
-    with futures.ThreadPoolExecutor(8) as pool:
+def test_one_client_serves_many_threads(target):
+    with (
+        RecommenderClient(target, model_name=NAME) as client,
+        futures.ThreadPoolExecutor(8) as pool,
+    ):
         answers = list(pool.map(lambda _: client.recommend(BOTH, exclude_seen=True), range(40)))
     assert all(ids(answer) == [["a", "b", "c", "d"], ["b", "d"]] for answer in answers)
+
+
+def test_asyncio_calls_run_at_once(target):
+    async def ask() -> list:
+        async with AsyncRecommenderClient(target, model_name=NAME) as client:
+            calls = [client.recommend(BOTH, exclude_seen=True) for _ in range(40)]
+            return await asyncio.gather(*calls)
+
+    assert all(ids(answer) == [["a", "b", "c", "d"], ["b", "d"]] for answer in asyncio.run(ask()))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +132,11 @@ def test_one_client_serves_many_threads(client):
         (lambda c: c.rank(BOTH, [["a"]]), "Received: 1 lists for 2 requests"),
         (
             lambda c: RecommenderClient("h:1", model_name=NAME, timeout_seconds=0),
-            "must be positive. Received: 0",
+            "timeout_seconds must be positive. Received: 0",
+        ),
+        (
+            lambda c: RecommenderClient("h:1", model_name=NAME, max_message_bytes=0),
+            "max_message_bytes must be positive. Received: 0",
         ),
     ],
 )
@@ -99,9 +145,9 @@ def test_unusable_arguments_are_refused(client, call, message):
         call(client)
 
 
-def test_an_error_tells_the_target_the_code_and_what_to_do(target):
+def test_an_error_tells_the_target_the_code_and_what_to_do(kind, target):
     with (
-        RecommenderClient(target, model_name="other") as client,
+        kind(target, model_name="other") as client,
         pytest.raises(RecommenderError) as caught,
     ):
         client.recommend([NEW_USER])
@@ -159,20 +205,18 @@ def scripted():
         ([grpc.StatusCode.RESOURCE_EXHAUSTED], 1),
     ],
 )
-def test_only_unavailable_is_tried_again(scripted, codes, calls):
+def test_only_unavailable_is_tried_again(kind, scripted, codes, calls):
     service = Scripted(*codes)
     with (
-        RecommenderClient(scripted(service), model_name=NAME, timeout_seconds=20.0) as client,
+        kind(scripted(service), model_name=NAME, timeout_seconds=20.0) as client,
         pytest.raises(RecommenderError, match=codes[-1].name),
     ):
         client.recommend([NEW_USER])
     assert service.calls == calls
 
 
-def test_the_deadline_bounds_a_call(scripted):
-    with RecommenderClient(
-        scripted(Scripted(None)), model_name=NAME, timeout_seconds=0.2
-    ) as client:
+def test_the_deadline_bounds_a_call(kind, scripted):
+    with kind(scripted(Scripted(None)), model_name=NAME, timeout_seconds=0.2) as client:
         begun = time.monotonic()
         with pytest.raises(RecommenderError, match="timeout_seconds") as caught:
             client.encode([NEW_USER])
@@ -180,11 +224,47 @@ def test_the_deadline_bounds_a_call(scripted):
     assert time.monotonic() - begun < 5.0
 
 
-def test_nobody_there_is_unavailable():
+def test_nobody_there_is_unavailable(kind):
     with (
-        RecommenderClient("127.0.0.1:1", model_name=NAME) as client,
+        kind("127.0.0.1:1", model_name=NAME) as client,
         pytest.raises(RecommenderError) as caught,
     ):
         client.status()
     assert caught.value.code == grpc.StatusCode.UNAVAILABLE
     assert "Check that a server is running" in str(caught.value)
+
+
+def test_a_large_request_is_tried_again(kind, scripted):
+    service = Scripted(grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL)
+    long_ago = Request("u", [[Event(f"item-{i}", i) for i in range(50_000)]])
+    with (
+        kind(scripted(service), model_name=NAME, timeout_seconds=20.0) as client,
+        pytest.raises(RecommenderError, match="INTERNAL"),
+    ):
+        client.recommend([long_ago])
+    assert service.calls == 2
+
+
+def test_a_message_over_the_limit_is_refused(kind, target):
+    with (
+        kind(target, model_name=NAME, max_message_bytes=200) as client,
+        pytest.raises(RecommenderError, match="larger max_message_bytes") as caught,
+    ):
+        client.recommend([Request("u" * 200)])
+    assert caught.value.code == grpc.StatusCode.RESOURCE_EXHAUSTED
+
+
+def test_calls_are_spread_over_all_addresses(kind, scripted):
+    services = [Scripted(grpc.StatusCode.INTERNAL) for _ in range(2)]
+    target = "ipv4:" + ",".join(scripted(service) for service in services)
+    with kind(target, model_name=NAME) as client:
+        wait_until(
+            lambda: refused(client) and all(service.calls for service in services),
+            lambda: str([service.calls for service in services]),
+        )
+
+
+def refused(client) -> bool:
+    with pytest.raises(RecommenderError, match="INTERNAL"):
+        client.encode([NEW_USER])
+    return True

@@ -1,32 +1,28 @@
-import os
-import re
 import signal
 import socket
 import subprocess
-import sys
+import time
 from pathlib import Path
 
 import grpc
 import pytest
+from peers import wait_until
+from server_process import running, start, target_of
 from serving_models import MODEL, half_request, publish
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
 from serving.server.flags import parse_flags
 
-ROOT = Path(__file__).parents[2]
 BASE = ["--model_base_path", "models"]
 
 
 def test_defaults_are_those_of_tensorflow_serving():
     flags = parse_flags(BASE)
-    assert (flags.port, flags.model_name, flags.file_system_poll_wait_seconds) == (
-        8500,
-        "default",
-        1,
-    )
+    assert (flags.port, flags.model_name, flags.host) == (8500, "default", "127.0.0.1")
+    assert flags.file_system_poll_wait_seconds == 1
+    assert flags.model_config_file_poll_wait_seconds == 0
     assert (flags.max_num_load_retries, flags.load_retry_interval_micros) == (5, 60_000_000)
     assert flags.enable_grpc_healthcheck_service is False
-    assert flags.host == "127.0.0.1"
 
 
 @pytest.mark.parametrize(
@@ -41,10 +37,8 @@ def test_switches_may_carry_a_value(arguments, expected):
     "arguments",
     [
         ["--model_bas_path=x"],
-        ["--model_config_file=models.config"],
-        ["--ssl_config_file=ssl.config"],
         ["--file_system_poll_wait_seconds=-1"],
-        ["--grpc_max_threads=0"],
+        ["--grpc_max_threads=-1"],
         ["--enable_grpc_healthcheck_service=maybe"],
         ["--model_n=x"],
     ],
@@ -64,23 +58,17 @@ def test_flags_about_what_is_left_out_are_accepted_with_one_notice(caplog):
         assert flag.split("=")[0] in record.getMessage()
 
 
+def test_a_model_is_needed(capsys):
+    with pytest.raises(SystemExit):
+        parse_flags([])
+    assert "one of --model_base_path and --model_config_file is needed" in capsys.readouterr().err
+
+
 def test_serves_until_a_signal(half_plus, base_path):
     publish(half_plus(1), base_path, 1)
-    command = [sys.executable, "-m", "serving.server", "--port", "0", "--model_name", MODEL]
-    process = subprocess.Popen(
-        [*command, "--model_base_path", str(base_path)],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONWARNINGS": "ignore"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = start(f"--model_name={MODEL}", f"--model_base_path={base_path}")
     try:
-        assert process.stdout is not None
-        ready = process.stdout.readline()
-        matched = re.fullmatch(r"ready: half on (127\.0\.0\.1:\d+)\n", ready)
-        assert matched, ready + process.communicate()[1]
-        with grpc.insecure_channel(matched[1]) as channel:
+        with grpc.insecure_channel(target_of(process)) as channel:
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
             assert stub.Predict(half_request(0.0), timeout=30).outputs["y"].float_val[0] == 1.0
         process.send_signal(signal.SIGTERM)
@@ -90,45 +78,81 @@ def test_serves_until_a_signal(half_plus, base_path):
         process.kill()
 
 
+def model_config(*folders: Path) -> str:
+    entries = [
+        f'config {{ name: "{path.name}" base_path: "{path}" model_platform: "tensorflow" }}'
+        for path in folders
+    ]
+    return f"model_config_list {{ {' '.join(entries)} }}"
+
+
 @pytest.mark.slow
-def test_a_taken_port_and_a_bad_model_end_with_status_1(half_plus, base_path):
+def test_the_config_file_is_read_again_and_a_bad_one_ignored(half_plus, tmp_path):
+    one, other = tmp_path / "one", tmp_path / "other"
+    for folder in (one, other):
+        publish(half_plus(1), folder, 1)
+    file = tmp_path / "models.config"
+    file.write_text(model_config(one))
+    arguments = [f"--model_config_file={file}", "--model_config_file_poll_wait_seconds=1"]
+    with running(*arguments) as (target, _), grpc.insecure_channel(target) as channel:
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+
+        def answers(name: str) -> bool:
+            try:
+                return bool(stub.Predict(half_request(0.0, name=name), timeout=30).outputs)
+            except grpc.RpcError as error:
+                assert error.code() == grpc.StatusCode.NOT_FOUND
+                return False
+
+        assert (answers("one"), answers("other")) == (True, False)
+        for unusable in ("no proto", ""):
+            file.write_text(unusable)
+            time.sleep(2.5)
+            assert answers("one")
+        file.write_text(model_config(other))
+        wait_until(lambda: answers("other"), lambda: "the new model does not answer")
+        wait_until(lambda: not answers("one"), lambda: "the old model still answers")
+
+
+@pytest.mark.slow
+def test_a_config_file_poll_of_zero_never_reads_it_again(half_plus, tmp_path):
+    publish(half_plus(1), tmp_path / "one", 1)
+    file = tmp_path / "models.config"
+    file.write_text(model_config(tmp_path / "one"))
+    with running(f"--model_config_file={file}") as (target, _):
+        file.write_text(model_config())
+        time.sleep(2.5)
+        with grpc.insecure_channel(target) as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            assert stub.Predict(half_request(0.0, name="one"), timeout=30).outputs
+
+
+@pytest.mark.slow
+def test_a_taken_port_a_bad_model_and_a_bad_file_end_with_status_1(half_plus, base_path):
     publish(half_plus(1), base_path, 1)
-    (base_path.with_name("bad") / "1").mkdir(parents=True)
+    good, bad = base_path, base_path.with_name("bad")
+    (bad / "1").mkdir(parents=True)
+    file = base_path.with_name("models.config")
+    file.write_text("no proto")
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = str(taken.getsockname()[1])
-        runs = [
-            (["--port", port, "--model_base_path", str(base_path)], f"127.0.0.1:{port}"),
-            (
-                ["--port", "0", "--model_base_path", str(base_path.with_name("bad"))],
-                "cannot be loaded",
-            ),
-        ]
-        processes = [
-            subprocess.Popen(
-                [sys.executable, "-m", "serving.server", "--max_num_load_retries=0", *arguments],
-                cwd=ROOT,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-            for arguments, _ in runs
-        ]
-        for process, (_, text) in zip(processes, runs, strict=True):
-            output, errors = process.communicate(timeout=60)
+        port = taken.getsockname()[1]
+        expected = {
+            (f"--port={port}", f"--model_base_path={good}"): f"127.0.0.1:{port}",
+            (f"--model_base_path={bad}",): "did not become available",
+            (f"--model_config_file={file}",): "Error parsing text-format",
+        }
+        processes = [start("--max_num_load_retries=0", *arguments) for arguments in expected]
+        for process, text in zip(processes, expected.values(), strict=True):
+            output, errors = process.communicate(timeout=120)
             assert (process.returncode, output) == (1, ""), errors
             assert text in errors
 
 
 @pytest.mark.slow
 def test_a_server_that_waits_for_its_first_version_stops_too(tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-m", "serving.server", "--port=0", f"--model_base_path={tmp_path}"],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
+    process = start(f"--model_base_path={tmp_path}")
     with pytest.raises(subprocess.TimeoutExpired):
-        process.wait(timeout=15)
+        process.wait(timeout=30)
     process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=30) == ("", None)
-    assert process.returncode == 0
+    output, _ = process.communicate(timeout=30)
+    assert (process.returncode, output) == (0, "")

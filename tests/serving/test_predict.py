@@ -4,8 +4,7 @@ import grpc
 import numpy as np
 import pytest
 import tensorflow as tf
-from grpc_health.v1 import health_pb2, health_pb2_grpc
-from peers import FAST, Peer
+from peers import Peer, flags
 from serving_models import MODEL, half_request, predict_request, publish
 from tensorflow.core.framework import tensor_pb2
 from tensorflow_serving.apis import (
@@ -13,7 +12,6 @@ from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
     inference_pb2,
-    model_management_pb2,
     predict_pb2,
     regression_pb2,
 )
@@ -31,7 +29,7 @@ ONE = np.array([1.0], np.float32)
 def server(half_plus, tmp_path_factory):
     base_path = tmp_path_factory.mktemp("predict") / "served"
     publish(half_plus(1), base_path, 7)
-    with ModelServer(MODEL, base_path, watch=FAST, health_check=True) as model_server:
+    with ModelServer(flags(base_path)) as model_server:
         yield Peer(model_server)
 
 
@@ -143,6 +141,23 @@ def test_the_fed_shape_is_not_checked_against_the_signature(server):
         ),
         (filtered("y", "y"), INVALID, "duplicate output tensor alias: y"),
     ],
+    ids=[
+        "no model_spec",
+        "no name",
+        "unknown model",
+        "unknown version",
+        "unknown version of an unknown model",
+        "unknown label",
+        "unknown signature",
+        "missing input",
+        "extra input",
+        "wrong name",
+        "string for float",
+        "double for float",
+        "undecodable",
+        "unknown output in output_filter",
+        "output_filter with a duplicate",
+    ],
 )
 def test_predict_errors(server, request_, code, message):
     assert status_of(server.prediction.Predict, request_) == (code, message)
@@ -241,15 +256,21 @@ def test_what_is_left_out_is_unimplemented(server):
         (server.prediction.Classify, classification_pb2.ClassificationRequest()),
         (server.prediction.Regress, regression_pb2.RegressionRequest()),
         (server.prediction.MultiInference, inference_pb2.MultiInferenceRequest()),
-        (server.model.HandleReloadConfigRequest, model_management_pb2.ReloadConfigRequest()),
     ]
     for call, request in calls:
         assert status_of(call, request)[0] == UNIMPLEMENTED
 
 
-def test_health_is_served_when_asked_for(server, peer):
-    request = health_pb2.HealthCheckRequest()
-    health = health_pb2_grpc.HealthStub(server.channel)
-    assert health.Check(request).status == health_pb2.HealthCheckResponse.SERVING
-    without = health_pb2_grpc.HealthStub(peer.channel)
-    assert status_of(without.Check, request)[0] == UNIMPLEMENTED
+def test_the_clients_deadline_bounds_a_call(server):
+    request = predict_request({"n": np.int32(5_000_000)}, signature="count")
+    with pytest.raises(grpc.RpcError) as caught:
+        server.predict(request, timeout=0.1)
+    assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert server.predict(half_request(2.0)).outputs["y"].float_val[0] == 2.0
+
+
+def test_initializers_are_no_signatures_to_predict_with(server):
+    request = predict_request({}, signature="__saved_model_init_op")
+    code, message = status_of(server.prediction.Predict, request)
+    assert code == grpc.StatusCode.INTERNAL
+    assert message.startswith("Expected prediction signature method_name to be one of {")

@@ -7,18 +7,18 @@ from concurrent.futures import ThreadPoolExecutor
 import grpc
 import numpy as np
 import pytest
-from peers import FAST, Peer, wait_until
+from peers import Peer, flags, wait_until
 from serving_models import (
     MODEL,
     half_request,
     predict_request,
     publish,
-    save_half_plus,
     write_warm_up,
 )
 from tensorflow_serving.apis import get_model_status_pb2
 
-from serving.server.manager import LoadError, VersionManager, Watch
+from serving.server.config import models
+from serving.server.manager import ModelManager
 from serving.server.model_server import ModelServer
 from serving.server.servable import MAX_WARM_UP_RECORDS, Servable
 from serving.server.status import StatusError
@@ -98,66 +98,72 @@ def test_removing_every_version_unloads_and_an_empty_folder_waits(peer, half_plu
 
 def test_a_folder_that_goes_missing_changes_nothing(peer, base_path):
     base_path.rename(base_path.with_name("elsewhere"))
-    time.sleep(5 * FAST.poll_wait_seconds)
+    time.sleep(0.1)
     assert answer(peer) == 1.0
 
 
 def test_starting_on_an_empty_folder_waits_for_a_version(half_plus, base_path):
-    server = ModelServer(MODEL, base_path, watch=FAST)
+    server = ModelServer(flags(base_path))
     with ThreadPoolExecutor(1) as pool:
         started = pool.submit(server.start)
-        time.sleep(5 * FAST.poll_wait_seconds)
+        time.sleep(0.1)
         assert not started.done()
         publish(half_plus(1), base_path, 1)
-        assert started.result(timeout=30) is True
+        started.result(timeout=30)
     assert answer(Peer(server)) == 1.0
     server.stop()
 
 
-def test_a_start_that_is_stopped_or_out_of_time_says_so(base_path):
+def test_a_start_that_is_out_of_time_or_cancelled_says_so(base_path):
     base_path.mkdir()
-    server = ModelServer(MODEL, base_path, watch=FAST)
-    assert server.start(timeout_seconds=0.05) is False
+    server = ModelServer(flags(base_path))
+    with pytest.raises(StatusError, match="did not become available in time: half"):
+        server.start(timeout_seconds=0.05)
+    server.stop()
+
+    server = ModelServer(flags(base_path))
+    with ThreadPoolExecutor(1) as pool:
+        started = pool.submit(server.start)
+        server.cancel()
+        with pytest.raises(StatusError, match="The server is stopping"):
+            started.result(timeout=30)
     server.stop()
 
 
 def test_a_bad_first_version_ends_the_start(base_path):
     (base_path / "1").mkdir(parents=True)
-    with (
-        pytest.raises(LoadError, match=r"Version 1 of model half .* cannot be loaded"),
-        ModelServer(MODEL, base_path, watch=FAST),
-    ):
+    expected = r"1 model\(s\) did not become available: {{{name: half version: 1} due to error: "
+    with pytest.raises(StatusError, match=expected), ModelServer(flags(base_path)):
         pass
 
 
 def test_a_version_that_is_still_being_written_is_tried_again(half_plus, base_path):
     (base_path / "1").mkdir(parents=True)
-    watch = Watch(poll_wait_seconds=0.02, max_load_retries=1000, load_retry_seconds=0.05)
-    server = ModelServer(MODEL, base_path, watch=watch)
+    patient = flags(base_path, max_num_load_retries=1000, load_retry_interval_micros=50_000)
+    server = ModelServer(patient)
     with ThreadPoolExecutor(1) as pool:
         started = pool.submit(server.start)
         time.sleep(0.2)
         (base_path / "1").rmdir()
         publish(half_plus(1), base_path, 1)
-        assert started.result(timeout=30) is True
+        started.result(timeout=30)
     server.stop()
 
 
 def test_a_newer_version_ends_the_tries_of_a_bad_one(half_plus, base_path):
     (base_path / "1").mkdir(parents=True)
-    watch = Watch(poll_wait_seconds=0.02, max_load_retries=5, load_retry_seconds=600.0)
-    server = ModelServer(MODEL, base_path, watch=watch)
+    server = ModelServer(flags(base_path, max_num_load_retries=5))
     with ThreadPoolExecutor(1) as pool:
         started = pool.submit(server.start)
         publish(half_plus(2), base_path, 2)
-        assert started.result(timeout=30) is True
+        started.result(timeout=30)
     assert answer(Peer(server)) == 2.0
     server.stop()
 
 
 def test_a_poll_wait_of_zero_looks_once(half_plus, base_path):
     publish(half_plus(1), base_path, 1)
-    with ModelServer(MODEL, base_path, watch=Watch(poll_wait_seconds=0)) as server:
+    with ModelServer(flags(base_path, file_system_poll_wait_seconds=0)) as server:
         publish(half_plus(2), base_path, 2)
         time.sleep(0.2)
         assert answer(Peer(server)) == 1.0
@@ -165,14 +171,15 @@ def test_a_poll_wait_of_zero_looks_once(half_plus, base_path):
 
 def test_a_request_in_flight_keeps_its_version(half_plus, base_path):
     publish(half_plus(1), base_path, 1)
-    manager = VersionManager(MODEL, base_path, FAST)
+    manager = ModelManager(flags(base_path))
     manager.start()
-    assert manager.wait_until_available(30.0)
+    manager.reload(models(flags(base_path)))
+    spec = half_request(0.0).model_spec
 
     def states() -> list[int]:
-        return [entry.state for entry in manager.statuses()]
+        return [entry.state for entry in manager.statuses(spec)]
 
-    with manager.use(half_request(0.0).model_spec) as servable:
+    with manager.use(spec) as servable:
         publish(half_plus(2), base_path, 2)
         wait_until(lambda: states() == [AVAILABLE, 40], lambda: str(states()))
         time.sleep(0.1)
@@ -247,26 +254,3 @@ def test_too_many_warm_up_records_fail_the_load(copy_of):
     write_warm_up(model, [half_request(1.0)] * (MAX_WARM_UP_RECORDS + 1))
     with pytest.raises(StatusError, match=r"exceeds the maximum \(1000\)"):
         Servable(MODEL, 1, model).warm_up()
-
-
-@pytest.mark.slow
-def test_three_swaps_during_twenty_thousand_requests(peer, tmp_path, base_path):
-    for version in (2, 3, 4):
-        save_half_plus(tmp_path / str(version), float(version))
-    sent = threading.Semaphore(20_000)
-
-    def send() -> int:
-        count = 0
-        while sent.acquire(blocking=False):
-            answer(peer)
-            count += 1
-        return count
-
-    with ThreadPoolExecutor(4) as pool:
-        senders = [pool.submit(send) for _ in range(4)]
-        for version in (2, 3, 4):
-            publish(tmp_path / str(version), base_path, version)
-            ended = [(old, END) for old in range(version - 1, 0, -1)]
-            peer.wait_for([(version, AVAILABLE), *ended])
-            assert not all(sender.done() for sender in senders)
-        assert sum(sender.result() for sender in senders) == 20_000
