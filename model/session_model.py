@@ -87,9 +87,9 @@ class SessionModel(tfrs.Model):
         self._output = tf.keras.layers.Dense(config.dim, name="query")
         self._dropout = tf.keras.layers.Dropout(config.dropout)
         self._repeat = RepeatScorer(catalogue.count) if config.repeat else None
-        self._trend = None
+        self.trend = None
         if config.trend:
-            self._trend = Trend(catalogue.period_count[:, 1:-1], config.dim)
+            self.trend = Trend(catalogue.period_count[:, 1:-1], config.dim)
         self._sampler = None
         if config.retrieval_loss == "sampled":
             self._sampler = CandidateSampler(config, catalogue.count)
@@ -149,17 +149,28 @@ class SessionModel(tfrs.Model):
         Returns:
           N = B * K rows, user by user.
         """
-        reading = self._read(history, vectors, position, is_time_known, training)
+        reading = self.read(history, vectors, position, is_time_known, training)
         index = tf.range(1, self.vocabulary_size + 1, dtype=tf.int64)
         return Query(reading.vector, self._scores(reading, index, vectors[-1][1:-1]))
 
-    def _read(self, history, vectors, position, is_time_known, training) -> Reading:
+    def read(
+        self,
+        history: History,
+        vectors: list[tf.Tensor] | None,
+        position: tf.Tensor,
+        is_time_known: tf.Tensor,
+        training: bool = False,
+    ) -> Reading:
+        """What items are scored with; takes what `query` takes.
+
+        Without `vectors`, only those of the history are computed.
+        """
         state = tf.gather(self.states(history, vectors, training), position, batch_dims=1)
         state += self._request(history, position, is_time_known)
         visit = self._visit(position, is_time_known)
         period = tf.gather(history.visit_period, visit, batch_dims=1)
-        if self._trend is not None:
-            state += self._trend.shift(period)
+        if self.trend is not None:
+            state += self.trend.shift(period)
         vector = self._output(self._dropout(state, training=training))  # [B, K, dim]
         vector = tf.reshape(vector, [-1, self._config.dim])  # [N, dim]
         repeats = None
@@ -172,8 +183,8 @@ class SessionModel(tfrs.Model):
         """Scores [N, C] of the items of vocabulary indices [C], ascending, and vectors [C, dim]."""
         logits = tf.matmul(reading.vector, items, transpose_b=True)
         logits += tf.gather(self.item_bias, index)
-        if self._trend is not None:
-            logits += self._trend(reading.period, reading.state, index)
+        if self.trend is not None:
+            logits += self.trend(reading.period, reading.state, index)
         if reading.repeats is None:
             return logits
         return add_repeats(logits, reading.repeats, index)
@@ -206,7 +217,7 @@ class SessionModel(tfrs.Model):
         at = targets.position, targets.is_time_known
         if training and self._sampler is not None:
             candidates = self._sampler(index, is_positive)
-            reading = self._read(history, None, *at, training)
+            reading = self.read(history, None, *at, training)
             items = self.scored_items(candidates.index, tf.gather(self._row, candidates.index))
             return self._scores(reading, candidates.index, items), candidates
         query = self.query(history, self.item_vectors(), *at, training)
