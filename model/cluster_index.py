@@ -58,8 +58,9 @@ class ClusterIndex(tf.Module):
         fewest = np.cumsum(np.sort((members > 0).sum(1)))
         self._fewest = _fixed(fewest, "fewest_items")
         if scores.trend is not None:
-            trend = _means(scores.trend.numpy()[..., np.newaxis], members)[..., 0]
-            self._trend = _fixed(trend, "cluster_trends")  # [periods, C]
+            trend = scores.trend.numpy()
+            self._trends = _fixed(trend[:, members], "clustered_trends")  # [periods, C, size]
+            self._trend = _fixed(_means(trend[..., np.newaxis], members)[..., 0], "cluster_trends")
 
     @property
     def clusters(self) -> int:
@@ -118,7 +119,11 @@ class ClusterIndex(tf.Module):
         items = tf.reshape(items, tf.concat([shape, [self._items.shape[2]]], 0))
         index = tf.reshape(tf.gather(self._members, chosen), shape)
         score = tf.linalg.matvec(items, _with_bias(reading.vector))
-        score += self.scores.trend_of(reading, index)
+        if self.scores.trend is not None:
+            period = tf.broadcast_to(self.scores.period(reading)[:, tf.newaxis], tf.shape(chosen))
+            place = tf.stack([period, tf.cast(chosen, tf.int64)], axis=-1)
+            trend = tf.reshape(tf.gather_nd(self._trends, place), shape)
+            score += self.scores.trend_weight(reading) * trend
         is_read = tf.sequence_mask(reads * self._size, shape[1])
         return index, tf.where(tf.logical_and(is_read, index > 0), score, LOWEST)
 

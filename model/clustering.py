@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import numpy as np
 import tensorflow as tf
-from sklearn.cluster import MiniBatchKMeans
+from sklearn.cluster import KMeans
 
 from model.cluster_index import ClusterIndex, Clusters
 from model.index import ExactIndex
@@ -13,7 +13,9 @@ from model.item_scores import ItemScores
 from model.session_model import Reading
 
 CLUSTER_SIZE = 64  # at most
+MEAN_SIZE = 48  # before those too large are split again
 MAX_CHILDREN = 128
+SAMPLE = 2**16
 # Keeps directions that no request asked about from being forgotten.
 RIDGE = 1e-3
 # One-sided 95%: the number of clusters is chosen on a sample of requests.
@@ -83,10 +85,9 @@ def find_clusters(items: np.ndarray, queries: np.ndarray) -> Clusters:
 
 def _split(points: np.ndarray, group: np.ndarray) -> list[np.ndarray]:
     """A group as up to MAX_CHILDREN smaller ones, each in ascending order."""
-    # Half full on average, so that few have to be split again.
-    children = min(-(-2 * len(group) // CLUSTER_SIZE), MAX_CHILDREN)
-    means = MiniBatchKMeans(children, batch_size=2048, n_init=1, max_iter=20, random_state=0)
-    label = means.fit_predict(points[group])
+    children = min(-(-len(group) // MEAN_SIZE), MAX_CHILDREN)
+    means = KMeans(children, init="random", n_init=1, max_iter=10, random_state=0)
+    label = means.fit(points[group[:: -(-len(group) // SAMPLE)]]).predict(points[group])
     parts = [group[label == child] for child in np.unique(label)]
     return parts if len(parts) > 1 else np.array_split(group, 2)  # equal points do not part
 
