@@ -30,7 +30,7 @@ from model.session_model import Reading, SessionModel
 from model.signatures import Servable
 from serving.requests import Event, Request, encode_request
 
-INDEXES = EXACT, CLUSTERS = ("exact", "clusters")
+EXACT, CLUSTERS = "exact", "clusters"
 MAX_K, MAX_SESSIONS, MIN_RECALL = 100, 100, 0.98
 USERS, BATCH = 1024, 32
 START, SPAN = 1_700_000_000, 90 * 86_400
@@ -107,12 +107,12 @@ def build(items: int, has_topics: bool, folder: Path) -> None:
     read(requests[:1])  # makes the weights
     _set_weights(model, of, generator)
     scores = ItemScores(model)
-    indexes = {EXACT: (ExactIndex(scores), None)} if has_topics else {}
     readings = [read(requests[at : at + BATCH]) for at in range(0, USERS, BATCH)]
-    indexes[CLUSTERS] = cluster_index(scores, readings, MAX_K, MIN_RECALL)
-    for name, (index, report) in indexes.items():
-        servable = Servable(model, transform, catalogue, MAX_K, index)
-        export(servable, requests[:BATCH], str(folder / name / "1"), name, report)
+    clusters, report = cluster_index(scores, readings, MAX_K, MIN_RECALL)
+    exact = Servable(model, transform, catalogue, MAX_K, ExactIndex(scores))
+    export(exact, requests[:BATCH], str(folder / EXACT / "1"), EXACT)
+    approximate = Servable(model, transform, catalogue, MAX_K, clusters)
+    export(approximate, requests[:BATCH], str(folder / CLUSTERS / "1"), CLUSTERS, report)
 
 
 def _transform(
@@ -131,7 +131,7 @@ def _transform(
         analyze = tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, config))
         _ = (data, source.TensorAdapterConfig()) | analyze | tft_beam.WriteTransformFn(str(folder))
     transform = tft.TFTransformOutput(str(folder))
-    vocabulary = Path(transform.vocabulary_file_by_name(features.ITEM_VOCABULARY))
+    vocabulary = Path(str(transform.vocabulary_file_by_name(features.ITEM_VOCABULARY)))
     vocabulary.write_text("".join(f"item-{item}\n" for item in range(items)))
     return transform
 

@@ -30,6 +30,7 @@ class ItemScores(tf.Module):
         if model.trend is not None:
             table = tf.pad(model.trend.table(), [[0, 0], [1, 1]])
             self.trend = tf.Variable(table, trainable=False, name="trend")
+            self._periods = len(table)
             self._weight = model.trend.weight
 
     def every(self, reading: Reading) -> tf.Tensor:
@@ -63,7 +64,7 @@ class ItemScores(tf.Module):
 
     def period(self, reading: Reading) -> tf.Tensor:
         """The row of `trend` that answers each request, int64 [N]."""
-        return tf.minimum(tf.reshape(reading.period, [-1]), self.trend.shape[0] - 1)
+        return tf.minimum(tf.reshape(reading.period, [-1]), self._periods - 1)
 
     def trend_weight(self, reading: Reading) -> tf.Tensor:
         """What a request multiplies the trend by, [N, 1]."""

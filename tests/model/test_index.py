@@ -69,9 +69,7 @@ def test_scores_are_the_models(options):
     np.testing.assert_allclose(scores.every(reading) + own, expected, **TOLERANCE)
     some = np.array([[3, 1], [6, 6], [2, 5]])
     found = scores.of(reading, some) + repeat_scores(reading.repeats, tf.constant(some), V)
-    np.testing.assert_allclose(
-        found, np.take_along_axis(expected, some - 1, 1), **TOLERANCE
-    )
+    np.testing.assert_allclose(found, np.take_along_axis(expected, some - 1, 1), **TOLERANCE)
     for index in (ExactIndex(scores), clusters(scores, 3)):
         item, score = lists(index, reading, k=V)
         np.testing.assert_array_equal(item, 1 + np.argsort(-expected, axis=1))
