@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import numpy as np
 import tensorflow as tf
 from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_limits
 
 from model.cluster_index import ClusterIndex, Clusters
 from model.index import ExactIndex
@@ -68,12 +69,14 @@ def find_clusters(items: np.ndarray, queries: np.ndarray) -> Clusters:
     moments += RIDGE * np.trace(moments) / len(moments) * np.eye(len(moments))
     points = (items @ np.linalg.cholesky(moments)).astype(np.float32)
     todo, found = [np.arange(len(points))], []
-    while todo:
-        group = todo.pop()
-        if len(group) <= CLUSTER_SIZE:
-            found.append(group)
-        else:
-            todo += _split(points, group)
+    # One thread adds in the same order everywhere, and thousands of small problems gain by no more.
+    with threadpool_limits(1):
+        while todo:
+            group = todo.pop()
+            if len(group) <= CLUSTER_SIZE:
+                found.append(group)
+            else:
+                todo += _split(points, group)
     members = np.zeros([len(found), CLUSTER_SIZE], np.int64)
     spread = np.zeros(len(found), np.float32)
     for row, group in enumerate(found):
