@@ -36,8 +36,8 @@ USERS, BATCH = 1024, 32
 START, SPAN = 1_700_000_000, 90 * 86_400
 ITEMS_PER_TOPIC, TOPICS_PER_USER = 500, 3
 ZIPF_EXPONENT, ENGAGEMENTS_PER_ITEM = 1.05, 50
-# As in a model trained on KuaiRand: 0.1 a dimension, most of it shared by a topic's items.
-VECTOR_STD, OWN_SHARE = 0.1, 0.3
+# Wider than 0.1, as in a model trained on KuaiRand, where popularity would decide every list.
+VECTOR_STD, OWN_SHARE = 0.25, 0.3
 
 
 class World(NamedTuple):
