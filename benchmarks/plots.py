@@ -10,11 +10,20 @@ from benchmarks.results import (
     CURVE,
     FITTED_LOSS,
     LOSS,
+    P50_MS,
     PEAK_MB,
     SIZES,
     VALIDATION_NDCG,
     Row,
 )
+
+SERVING_LOADS = {
+    "exact-batch-1-alone": "exact, alone",
+    "exact-batch-1-half": "exact, half load",
+    "clusters-batch-1-alone": "clusters, alone",
+    "clusters-batch-1-half": "clusters, half load",
+    "exact-encode-batch-1-alone": "user vector only",
+}
 
 
 def plot_curves(rows: Sequence[Row], folder: Path) -> None:
@@ -91,6 +100,22 @@ def plot_ingestion(rows: Sequence[Row], folder: Path) -> None:
             axes.set(xscale="log", yscale="log", xlabel="events", ylabel=label, title=form)
         panels[0].legend(fontsize=8)
         _save(figure, folder / f"ingestion-{form}.png")
+
+
+def plot_serving(rows: Sequence[Row], folder: Path) -> None:
+    """Writes serving.png: median latency at batch 1 against items, alone and served."""
+    figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+    points: dict[str, list[tuple[int, float]]] = {}
+    for row in rows:
+        items, _, load = row.dataset.partition("-")
+        if row.metric == P50_MS and load in SERVING_LOADS:
+            label = f"{row.method}, {SERVING_LOADS[load]}"
+            points.setdefault(label, []).append((int(items), row.value))
+    for label, line in points.items():
+        axes.plot(*zip(*sorted(line), strict=True), marker=".", label=label)
+    axes.set(xscale="log", yscale="log", xlabel="items", ylabel="median latency (ms)")
+    axes.legend(fontsize=8)
+    _save(figure, folder / "serving.png")
 
 
 def events_of(row: Row) -> int:

@@ -1,5 +1,6 @@
 """Write the SavedModel with warm-up requests that also record what the trainer answered."""
 
+import json
 import os
 
 import tensorflow as tf
@@ -10,10 +11,17 @@ from model.catalogue import Catalogue
 from model.preprocessing import VISIT_TIME
 from model.signatures import Servable
 
-WARM_UP_FOLDER, WARM_UP_FILE = "assets.extra", "tf_serving_warmup_requests"
+EXTRA_FOLDER, WARM_UP_FILE = "assets.extra", "tf_serving_warmup_requests"
+INDEX_FILE = "index.json"
 
 
-def export(servable: Servable, examples: list[bytes], folder: str, model_name: str) -> None:
+def export(
+    servable: Servable,
+    examples: list[bytes],
+    folder: str,
+    model_name: str,
+    index_report: dict | None = None,
+) -> None:
     """Save `servable` to `folder`.
 
     Args:
@@ -21,13 +29,17 @@ def export(servable: Servable, examples: list[bytes], folder: str, model_name: s
       examples: serialized tf.Examples of real users, for warm-up.
       folder: where the SavedModel goes; must not exist.
       model_name: the name it will be served under.
+      index_report: what an approximate index was measured to find.
     """
     tf.saved_model.save(servable, folder, signatures=servable.signatures())
-    extra = os.path.join(folder, WARM_UP_FOLDER)
+    extra = os.path.join(folder, EXTRA_FOLDER)
     tf.io.gfile.makedirs(extra)
     with tf.io.TFRecordWriter(os.path.join(extra, WARM_UP_FILE)) as writer:
         for log in _prediction_logs(servable, examples, model_name):
             writer.write(log.SerializeToString(deterministic=True))
+    if index_report is not None:
+        with tf.io.gfile.GFile(os.path.join(extra, INDEX_FILE), "w") as file:
+            file.write(f"{json.dumps(index_report, indent=2)}\n")
 
 
 def requests(users: dict, items: Catalogue) -> list[bytes]:

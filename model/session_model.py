@@ -57,10 +57,10 @@ class SessionModel(tfrs.Model):
                 config, self.vocabulary_size, catalogue.table, name="scored_item_encoder"
             )
         self.item_bias = tf.Variable(_log_popularity(catalogue.count), name="item_bias")
-        self._trend = None
+        self.trend = None
         if config.trend:
-            self._trend = Trend(catalogue.period_count[:, 1:-1], config.dim)
-        self.users = UserEncoder(config, catalogue, max_sessions, self._trend)
+            self.trend = Trend(catalogue.period_count[:, 1:-1], config.dim)
+        self.users = UserEncoder(config, catalogue, max_sessions, self.trend)
         self.rank_head = None
         if config.rank_weight:
             self.rank_head = RankHead(config.dim, _exposures(catalogue))
@@ -103,12 +103,22 @@ class SessionModel(tfrs.Model):
         Returns:
           N = B * K rows, user by user.
         """
-        reading = self._read(history, vectors, position, is_time_known, training)
+        reading = self.read(history, vectors, position, is_time_known, training)
         index = tf.range(1, self.vocabulary_size + 1, dtype=tf.int64)
         return Query(reading.vector, self._scores(reading, index, vectors[-1][1:-1]))
 
-    def _read(self, history, vectors, position, is_time_known, training) -> Reading:
-        """What is known of the users; without `vectors`, those of the history are computed."""
+    def read(
+        self,
+        history: History,
+        vectors: list[tf.Tensor] | None,
+        position: tf.Tensor,
+        is_time_known: tf.Tensor,
+        training: bool = False,
+    ) -> Reading:
+        """What items are scored with; takes what `query` takes.
+
+        Without `vectors`, only those of the history are computed.
+        """
         events = self.items.lookup(vectors and vectors[0], history.index, history.row)
         return self.users(history, events, position, is_time_known, training=training)
 
@@ -116,8 +126,8 @@ class SessionModel(tfrs.Model):
         """Scores [N, C] of the items of vocabulary indices [C], ascending, and vectors [C, dim]."""
         logits = tf.matmul(reading.vector, items, transpose_b=True)
         logits += tf.gather(self.item_bias, index)
-        if self._trend is not None:
-            logits += self._trend(reading.period, reading.state, index)
+        if self.trend is not None:
+            logits += self.trend(reading.period, reading.state, index)
         if reading.repeats is None:
             return logits
         return add_repeats(logits, reading.repeats, index)
@@ -132,7 +142,7 @@ class SessionModel(tfrs.Model):
         is_positive = tf.logical_and(in_catalogue, tf.equal(label, 1))
         candidates, items, vectors = self._candidates(index, is_positive, training)
         at = targets.position, targets.is_time_known
-        reading = self._read(history, vectors, *at, training)
+        reading = self.read(history, vectors, *at, training)
         logits = self._scores(reading, candidates.index, items)
         listed = tf.gather(logits, candidates.column, batch_dims=1)  # [N, T]
         # The weight of a session's own items is 1.

@@ -16,9 +16,13 @@ from tfx_bsl.public import tfxio
 from model import catalogue, features
 from model.batches import evaluation_batches, training_batches
 from model.catalogue import Catalogue
+from model.cluster_index import ClusterIndex
+from model.clustering import cluster_index
 from model.config import ModelConfig, TrainConfig
 from model.export import export, requests
 from model.fitting import PROGRESS, fit
+from model.index import ExactIndex
+from model.item_scores import ItemScores
 from model.paradigms import PARADIGMS
 from model.preprocessing import load_item_table
 from model.session_model import SessionModel
@@ -26,6 +30,8 @@ from model.signatures import Servable
 
 COUNTING_BATCH = 256
 WARM_UP_USERS = 4
+# Of validation requests, to choose and to measure an approximate index.
+INDEX_BATCHES = 16
 # Seeds of a training's epochs are this far apart, so that no two seeds share an epoch.
 _SEED_STEP = 1_000_003
 
@@ -45,8 +51,9 @@ def run_fn(fn_args: FnArgs) -> None:
     `refit` split for as many epochs; no target of the test split is in either.
 
     `fn_args.custom_config` holds `model` and `train` (JSON of their configuration), `item_table`,
-    `max_sessions`, `max_k`, `model_name` and `checkpoints`, a folder: a training that was killed
-    goes on after its last whole epoch when it is run again with the same arguments.
+    `max_sessions`, `max_k`, `index` and `min_index_recall` as the `[serve]` section has them,
+    `model_name` and `checkpoints`, a folder: a training that was killed goes on after its last
+    whole epoch when it is run again with the same arguments.
     `fn_args.train_files` are of the `train` split and, for `train.refit`, of the `refit` split.
     """
     given = fn_args.custom_config
@@ -73,10 +80,29 @@ def run_fn(fn_args: FnArgs) -> None:
         refit_dir = os.path.join(fn_args.model_run_dir, features.REFIT_SPLIT)
         checkpoint = os.path.join(kept, features.REFIT_SPLIT)
         fit(start.model, config, start.training, None, refit_dir, epochs, checkpoint)
-    servable = Servable(start.model, transform, start.items, given["max_k"])
+    index, report = _index(given, start.model, validation)
+    servable = Servable(start.model, transform, start.items, given["max_k"], index)
     users = next(iter(read(_of_split(fn_args, features.TRAIN_SPLIT), WARM_UP_USERS)))
-    export(servable, requests(users, start.items), fn_args.serving_model_dir, given["model_name"])
+    warm_up = requests(users, start.items)
+    export(servable, warm_up, fn_args.serving_model_dir, given["model_name"], report)
     tf.io.gfile.rmtree(kept)
+
+
+def _index(
+    given: dict, model: SessionModel, validation: tf.data.Dataset
+) -> tuple[ExactIndex | ClusterIndex, dict | None]:
+    """The index that is configured and, if it is approximate, what it finds of the best items."""
+    scores = ItemScores(model)
+    if given["index"] == "exact":
+        return ExactIndex(scores), None
+    readings = [
+        model.read(history, scores.read_vectors, targets.position, targets.is_time_known)
+        for history, targets in validation.take(INDEX_BATCHES)
+    ]
+    k = min(given["max_k"], model.vocabulary_size)
+    index, report = cluster_index(scores, readings, k, given["min_index_recall"])
+    PROGRESS.info("index of clusters: %s", report)
+    return index, report
 
 
 def _checkpoints(fn_args: FnArgs) -> str:

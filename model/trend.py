@@ -57,7 +57,15 @@ class Trend(tf.keras.layers.Layer):
         # A product: the gradient of a gather of rows as wide as the catalogue is slow.
         row = tf.reshape(tf.minimum(period, self._last + 1), [-1])
         row = tf.one_hot(row, self._last + 2)
-        return tf.matmul(row, mixed) * tf.exp(tf.reshape(self._gate(state), [-1, 1]))
+        return tf.matmul(row, mixed) * self.weight(state)
+
+    def weight(self, state: tf.Tensor) -> tf.Tensor:
+        """How much the trend counts for users of states [B, K, dim]: [B * K, 1]."""
+        return tf.exp(tf.reshape(self._gate(state), [-1, 1]))
+
+    def table(self) -> tf.Tensor:
+        """The trend of every item at each period, the last for all later ones: [periods, V]."""
+        return tf.tensordot(self._mix, self._log_share, 1)
 
 
 def decayed_counts(period_count: np.ndarray, decay: float) -> np.ndarray:

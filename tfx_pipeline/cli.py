@@ -20,8 +20,8 @@ from tfx_pipeline.console import quiet
 DEFAULT_CONFIG = Path("configs/complete_journey.toml")
 LOG_FILE = "sessionrec.log"
 BENCHMARKS = Path("output/benchmarks")
-QUALITY_OUTPUT, SCALING_OUTPUT, TRAINING_OUTPUT, INGESTION_OUTPUT = (
-    BENCHMARKS / name for name in ("quality", "scaling", "training", "ingestion")
+QUALITY_OUTPUT, SCALING_OUTPUT, TRAINING_OUTPUT, INGESTION_OUTPUT, SERVING_OUTPUT = (
+    BENCHMARKS / name for name in ("quality", "scaling", "training", "ingestion", "serving")
 )
 USAGE_ERROR, FAILURE = 2, 1
 # The model does not read who the user is, only what they did.
@@ -245,6 +245,27 @@ def ingestion(
         logs = INGESTION_OUTPUT / "logs"
         output.mkdir(parents=True, exist_ok=True)
         benchmark_ingestion(events, formats, methods, rounds, logs, output, command, console)
+
+
+@benchmark.command()
+def serving(
+    items: Annotated[list[int], typer.Option(min=200, help="Size of a catalogue.")] = [  # noqa: B006
+        10_000,
+        100_000,
+        1_000_000,
+    ],
+    seconds: Annotated[float, typer.Option(min=1.0, help="Of each load.")] = 8.0,
+    output: OutputOption = SERVING_OUTPUT,
+) -> None:
+    """The embedded server under load, beside the bare call and a plain matrix product.
+
+    The generated servables are kept in output/benchmarks/serving/models.
+    """
+    with _benchmark(SERVING_OUTPUT, [], []) as (command, console):
+        from benchmarks.serving import benchmark_serving
+
+        models = SERVING_OUTPUT / "models"
+        benchmark_serving(items, seconds, models, output, command, console)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import difflib
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
@@ -25,6 +25,16 @@ class ServeConfig(_Section):
     """`[serve]`: the recommendation lists and the local server."""
 
     max_k: Annotated[int, Field(gt=0)] = Field(100, description="longest list a request can get")
+    index: Literal["exact", "clusters"] = Field(
+        "exact",
+        description="score the whole catalogue; or, from about a million items on, those of the "
+        "most promising clusters",
+    )
+    min_index_recall: Annotated[float, Field(gt=0, lt=1)] = Field(
+        0.98,
+        description="of the exact list's items, the share that clusters must find; enough clusters "
+        "are read",
+    )
     port: Annotated[int, Field(ge=0, lt=65536)] = Field(8500, description="0 takes a free one")
 
 

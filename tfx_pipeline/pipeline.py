@@ -115,6 +115,8 @@ def _trainer(
             "item_table": item_table,
             "max_sessions": config.sessions.max_sessions,
             "max_k": config.serve.max_k,
+            "index": config.serve.index,
+            "min_index_recall": config.serve.min_index_recall,
             "model_name": config.pipeline.name,
             "checkpoints": os.path.join(config.run_folder, "checkpoints"),
         },

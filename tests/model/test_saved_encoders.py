@@ -11,6 +11,8 @@ from tiny_transform import PERIODS, example
 
 from model.catalogue import Catalogue
 from model.config import ModelConfig
+from model.index import ExactIndex
+from model.item_scores import ItemScores
 from model.item_table import read_item_table
 from model.session_model import SessionModel
 from model.signatures import Servable
@@ -43,7 +45,8 @@ def test_a_saved_model_answers_as_the_model_does(name, transformed, item_table, 
     model = SessionModel(config, items, 4)
     logits(model, history([[(0, [(1, 1)])]]))
     make_random(model)
-    servable = Servable(model, tft.TFTransformOutput(str(transformed / "graph")), items, 3)
+    graph = tft.TFTransformOutput(str(transformed / "graph"))
+    servable = Servable(model, graph, items, 3, ExactIndex(ItemScores(model)))
     expected = servable.serving_default(tf.constant(USERS))
     tf.saved_model.save(servable, str(tmp_path), signatures=servable.signatures())
     served = tf.saved_model.load(str(tmp_path)).signatures

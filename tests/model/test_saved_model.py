@@ -1,8 +1,12 @@
-"""What the export holds: stock ops, no training state, warm-up; it needs no code of ours."""
+"""What the export holds: stock ops, no training state, warm-up; it needs no code of ours.
+
+The same of an export with an index of clusters, which answers as the exact one does.
+"""
 
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,15 +14,72 @@ import tensorflow as tf
 from saved_ops import foreign_ops, functions_of
 from tensorflow_serving.apis import prediction_log_pb2
 from tiny_log import DAY, MONDAY, TRAIN, items
-from tiny_transform import example
+from tiny_transform import arguments, example
+
+from model.trainer import run_fn
 
 pytestmark = pytest.mark.slow
 
 USERS = [example(), example(TRAIN[0], MONDAY + 6 * DAY)]
 
 
-def test_only_ops_of_stock_tensorflow(exported):
+@pytest.fixture(scope="module")
+def clustered(transformed, item_table, tmp_path_factory) -> Path:
+    """The model of `exported`, trained again and exported with another index."""
+    given = arguments(transformed, tmp_path_factory.mktemp("clustered") / "run", 2, item_table)
+    given.custom_config["index"] = "clusters"
+    run_fn(given)
+    return Path(given.serving_model_dir)
+
+
+def test_only_ops_of_stock_tensorflow(exported, clustered):
     assert not foreign_ops(exported)
+    assert not foreign_ops(clustered)
+
+
+def test_an_export_with_clusters_answers_as_the_exact_one(clustered, call):
+    served = tf.saved_model.load(str(clustered))
+    for name, inputs in {
+        "serving_default": {},
+        "recommend": {
+            "k": tf.constant([1, 2]),
+            "exclude_item_id": tf.constant([["a"], [""]]),
+            "exclude_seen": tf.constant([True, False]),
+        },
+        "rank": {"candidate_item_id": tf.constant([["a", "z"]] * 2)},
+        "encode": {},
+    }.items():
+        found, exact = (
+            served.signatures[name](examples=tf.constant(USERS), **inputs),
+            call(name, USERS, **inputs),
+        )
+        assert set(found) == set(exact)
+        for key, value in exact.items():
+            if value.dtype == np.float32:
+                np.testing.assert_allclose(found[key], value, rtol=1e-4, atol=1e-5)
+            else:
+                np.testing.assert_array_equal(found[key].numpy(), value)
+
+
+def test_recall_of_the_clusters_is_written_beside_the_model(exported, clustered):
+    report = json.loads((clustered / "assets.extra" / "index.json").read_text())
+    assert report["recall_vs_exact@2"] == 1.0
+    assert report["clusters_read"] == report["clusters"] == 1
+    assert not (exported / "assets.extra" / "index.json").exists()
+
+
+def test_the_same_training_exports_the_same_weights(exported, clustered):
+    one, other = (
+        {
+            name: tf.train.load_variable(str(path / "variables/variables"), name)
+            for name, shape in tf.train.list_variables(str(path / "variables/variables"))
+            if name.startswith("_weights") and shape
+        }
+        for path in (exported, clustered)
+    )
+    assert one.keys() == other.keys() and one
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, other[name])
 
 
 def test_tables_are_filled_at_loading_only(exported):

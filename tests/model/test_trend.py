@@ -64,7 +64,7 @@ def test_what_was_popular_before_the_request_comes_first():
     rising.period_count[1, 1] = rising.period_count[5, 2] = 50
     config = ModelConfig(periods=PERIODS, dim=8, heads=2, min_sessions_per_item=MIN_SESSIONS)
     model = SessionModel(config, rising, 10)
-    model._trend._mix.assign([0.0, 0.0, 1.0, 0.0])
+    model.trend._mix.assign([0.0, 0.0, 1.0, 0.0])
     early, late = ([(day, [(3, 1)])] for day in (2, 7))
     found = logits(model, history([early, late]))[:, 0]
     assert found[0].argmax() == 0 and found[1].argmax() == 1

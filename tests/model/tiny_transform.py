@@ -122,6 +122,8 @@ def arguments(
             "item_table": json.dumps(item_table) if item_table else "",
             "max_sessions": 4,
             "max_k": max_k,
+            "index": "exact",
+            "min_index_recall": 0.98,
             "model_name": "tiny",
             "checkpoints": str(output / "checkpoints"),
         },
