@@ -59,7 +59,8 @@ class Server:
     def __init__(self, base: Path):
         """Serve the newest version in the folder `base` under the name of the benchmark."""
         self._command = [sys.executable, "-m", "serving.server", "--port=0"]
-        self._command += ["--model_name=serving", f"--model_base_path={base.absolute()}"]
+        self._command += ["--model_name=serving", "--max_num_load_retries=0"]
+        self._command += [f"--model_base_path={base.absolute()}"]
 
     def __enter__(self) -> Self:
         self._process = psutil.Popen(self._command, stdout=subprocess.PIPE, text=True)

@@ -67,6 +67,10 @@ class ClusterIndex(tf.Module):
         """How many there are."""
         return self._members.shape[0]
 
+    def clusters_with(self, items: tf.Tensor) -> tf.Tensor:
+        """How many clusters, whichever they are, hold at least so many items: [N] -> int32 [N]."""
+        return tf.minimum(tf.searchsorted(self._fewest, items) + 1, self.clusters)
+
     def cluster_of(self, index: tf.Tensor) -> tf.Tensor:
         """The cluster of vocabulary indices 1..V, int64."""
         return tf.gather(self._slot, index) // self._size
@@ -88,8 +92,7 @@ class ClusterIndex(tf.Module):
             own, own_score = self._own(reading, excluded, rows)
         elsewhere = tf.concat([excluded, own], 1)
         hidden = tf.reduce_sum(tf.cast(elsewhere > 0, tf.int64), 1)
-        reads = tf.searchsorted(self._fewest, k + hidden, out_type=tf.int32) + 1
-        reads = tf.clip_by_value(reads, self.probes, self.clusters)  # [N]
+        reads = tf.maximum(self.clusters_with(k + hidden), self.probes)  # [N]
         chosen = tf.math.top_k(self.cluster_scores(reading), tf.reduce_max(reads)).indices
         index, score = self._read_clusters(reading, chosen, reads)
         score = self._hide(score, chosen, elsewhere)

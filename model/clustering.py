@@ -42,7 +42,8 @@ def cluster_index(
     queries = np.concatenate([_queries(scores, reading) for reading in readings])
     index = ClusterIndex(scores, find_clusters(_items(scores), queries), probes=1)
     choosing, measuring = readings[::2], readings[1::2] or readings
-    index.probes = enough_probes(index, choosing, k, min_recall)
+    fewest = int(index.clusters_with(tf.constant([k], tf.int64))[0])
+    index.probes = max(enough_probes(index, choosing, k, min_recall), fewest)
     recall = measured_recall(index, measuring, k)
     report = {
         "clusters": index.clusters,

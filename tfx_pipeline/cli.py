@@ -254,7 +254,7 @@ def serving(
         100_000,
         1_000_000,
     ],
-    seconds: Annotated[float, typer.Option(min=1.0, help="Of each load.")] = 8.0,
+    seconds: Annotated[float, typer.Option(min=1.0, help="Of each load.")] = 6.0,
     output: OutputOption = SERVING_OUTPUT,
 ) -> None:
     """The embedded server under load, beside the bare call and a plain matrix product.

@@ -33,7 +33,7 @@ def test_the_floor_is_measured():
 def test_a_server_that_does_not_start_is_an_error(tmp_path):
     (tmp_path / "1").mkdir()
     (tmp_path / "1" / "saved_model.pb").write_bytes(b"no graph")
-    with pytest.raises(ServerError, match="did not start"), Server(tmp_path / "missing.txt"):
+    with pytest.raises(ServerError, match="did not start"), Server(tmp_path):
         pass
 
 
