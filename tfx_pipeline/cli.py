@@ -132,14 +132,14 @@ def recommend(
 
 @app.command()
 def report(config: ConfigOption = DEFAULT_CONFIG, set_: SetOption = []) -> None:  # noqa: B006
-    """Write the report of the last finished run."""
+    """Write the report of all runs: one page that needs nothing but a browser."""
     settings = _load(config, set_)
     with quiet(_log_in(Path(settings.run_folder))) as console:
         from tfx_pipeline.report import write_report
-        from tfx_pipeline.runs import RunError, latest_run
+        from tfx_pipeline.runs import RunError
 
         try:
-            path = write_report(settings, latest_run(settings.metadata_path))
+            path = write_report(settings)
         except RunError as error:
             console.print(f"error: {error}")
             sys.exit(FAILURE)

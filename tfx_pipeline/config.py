@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from components.config import DataConfig, SessionsConfig, SplitConfig
 from model.config import ModelConfig, TrainConfig
-from tfx_pipeline.evaluate_config import EvaluateConfig
+from tfx_pipeline.evaluate_config import BUILT_IN_SLICES, CROSS, EvaluateConfig
 
 
 class ConfigError(ValueError):
@@ -59,6 +59,18 @@ class Config(_Section):
             raise ValueError(
                 f"serve.max_k must reach evaluate.cutoffs. Received: {self.serve.max_k} and "
                 f"{list(self.evaluate.cutoffs)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _slices_are_known(self) -> "Config":
+        table = self.data.item_table
+        columns = (*table.features, *table.categorical) if table else ()
+        known = {*BUILT_IN_SLICES, *columns}
+        for name in sorted(self.evaluate.slicing_features - known):
+            raise ValueError(
+                f"evaluate.slices takes {', '.join(sorted(known))} and crosses a{CROSS}b of them. "
+                f"Received: {name!r}"
             )
         return self
 
