@@ -28,6 +28,20 @@ class ServeConfig(_Section):
     port: Annotated[int, Field(ge=0, lt=65536)] = Field(8500, description="0 takes a free one")
 
 
+class MonitorConfig(_Section):
+    """`[monitor]`: how far served requests may be from evaluation before it is an alert."""
+
+    min_requests: Annotated[int, Field(ge=1)] = Field(
+        100, description="fewer logged requests, or fewer with an outcome, say nothing"
+    )
+    max_skew: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.3, description="Jensen-Shannon divergence of a feature from the test split's"
+    )
+    max_unknown_items: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.2, description="share of history items that training did not have"
+    )
+
+
 class PipelineConfig(_Section):
     """`[pipeline]`: where runs and their metadata are kept."""
 
@@ -51,6 +65,7 @@ class Config(_Section):
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     serve: ServeConfig = ServeConfig()
+    monitor: MonitorConfig = MonitorConfig()
     pipeline: PipelineConfig
 
     @model_validator(mode="after")

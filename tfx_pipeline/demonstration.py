@@ -49,7 +49,7 @@ def _preference(user: EvaluatedUser) -> tuple[bool, str]:
 
 
 def decode_user(record: bytes) -> EvaluatedUser:
-    """The user of a serialized tf.Example of an evaluation split."""
+    """The user of a serialized tf.Example of an evaluation split, or of a request."""
     feature = tf.train.Example.FromString(record).features.feature
 
     def texts(name: str) -> list[str]:
@@ -72,7 +72,7 @@ def decode_user(record: bytes) -> EvaluatedUser:
         sessions.append(events[start : start + length])
         start += length
     [user_id] = texts(features.USER_ID)
-    [asked] = integers(features.REQUEST_TIMESTAMP)
+    asked = next(iter(integers(features.REQUEST_TIMESTAMP)), None)
     targets = zip(texts(features.TARGET_ITEM_ID), integers(features.TARGET_ENGAGED), strict=True)
     return EvaluatedUser(
         Request(user_id, sessions, asked), frozenset(item for item, engaged in targets if engaged)

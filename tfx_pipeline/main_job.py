@@ -14,6 +14,7 @@ from tfx_pipeline.config import Config
 from tfx_pipeline.demonstration import EvaluatedUser, find_user, titles
 from tfx_pipeline.evaluate_config import EvaluateConfig
 from tfx_pipeline.local_runner import run_pipeline
+from tfx_pipeline.monitor import Monitoring
 from tfx_pipeline.report import write_report
 from tfx_pipeline.runs import Run, compared, latest_run
 
@@ -67,6 +68,19 @@ def recommendations_table(
         title = [names.get(item.item_id, "")] if names else []
         mark = "yes" if item.item_id in bought else ""
         table.add_row(item.item_id, *title, f"{item.score:.2f}", mark)
+    return table
+
+
+def monitoring_table(found: Monitoring) -> Table:
+    """What monitoring compared."""
+    table = Table(
+        *("measure", "served", "evaluation", "limit", ""),
+        title=f"{found.requests:,} logged requests, {found.with_outcome:,} with a next session",
+        title_justify="left",
+    )
+    for measure in found.measures:
+        mark = "alert" if measure.is_alert else "ok"
+        table.add_row(measure.name, measure.served, measure.expected, measure.limit, mark)
     return table
 
 

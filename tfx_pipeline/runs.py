@@ -133,6 +133,19 @@ def latest_run(metadata_path: str, output: str = PUSHED) -> Run:
     raise RunError(f"No run in {metadata_path} has finished; start it again: `sessionrec run`.")
 
 
+def serving(runs: list[Run]) -> tuple[Run | None, Run | None]:
+    """The run that made the newest version that was pushed, and the run of the version before.
+
+    Later runs that reuse a model have its version too; the first is the one that made it.
+    """
+    makers: dict[str, Run] = {}
+    for run in runs:
+        if run.pushed_path is not None:
+            makers.setdefault(Path(run.pushed_path).name, run)
+    newest = [makers[version] for version in sorted(makers, key=int)]
+    return (newest[-1] if newest else None, newest[-2] if len(newest) > 1 else None)
+
+
 def _read_run(store: metadata_store.MetadataStore, context: metadata_store_pb2.Context) -> Run:
     executions = store.get_executions_by_context(context.id)
     types = {t.id: t.name.rpartition(".")[2] for t in store.get_execution_types()}

@@ -13,6 +13,7 @@ import os
 import random
 import threading
 import time
+from pathlib import Path
 
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
@@ -45,7 +46,7 @@ class RequestLog:
         if not 0 <= rate <= 1:
             raise ValueError(f"sampling_rate must be from 0 to 1: {rate}")
         self.path = f"{collector.filename_prefix}-{int(time.time())}-{os.getpid()}.tfrecord"
-        os.makedirs(os.path.dirname(self.path) or ".", exist_ok=True)  # noqa: PTH103
+        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
         self._sampling = config.sampling_config
         self._random = random.Random(seed)
         self._lock = threading.Lock()

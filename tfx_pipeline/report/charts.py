@@ -6,7 +6,7 @@ Every chart is as wide as a phone; the page puts several in a row where there is
 import io
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import matplotlib as mpl
 from markupsafe import Markup, escape
@@ -19,7 +19,7 @@ from tfx_pipeline.results import Figure
 INK, GRID, ACCENT, GOOD, BAD = "#101010", "#202020", "#303030", "#404040", "#505050"
 VARIABLES = {INK: "--soft", GRID: "--line", ACCENT: "--accent", GOOD: "--good", BAD: "--bad"}
 WIDTH, HEIGHT = 4.6, 2.4  # inches, of 72 units of the page
-STYLE = {
+STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "report",
     "font.size": 9,

@@ -8,7 +8,7 @@ from tfx_pipeline.evaluation import CANDIDATE
 from tfx_pipeline.lineage import changes
 from tfx_pipeline.ranking_metrics import REQUESTS
 from tfx_pipeline.results import DIFFERENCE, OVERALL, Figure
-from tfx_pipeline.runs import EVALUATION, Run
+from tfx_pipeline.runs import EVALUATION, Run, serving
 from tfx_pipeline.verdict import describe_change, main_metric
 
 
@@ -44,19 +44,6 @@ def day(seconds: int | None) -> str:
     if seconds is None:
         return "?"
     return f"{datetime.datetime.fromtimestamp(seconds, datetime.UTC):%d %b %Y}"
-
-
-def serving(runs: list[Run]) -> tuple[Run | None, Run | None]:
-    """The run that made the newest version that was pushed, and the run of the version before.
-
-    Later runs that reuse a model have its version too; the first is the one that made it.
-    """
-    makers: dict[str, Run] = {}
-    for run in runs:
-        if run.pushed_path is not None:
-            makers.setdefault(Path(run.pushed_path).name, run)
-    newest = [makers[version] for version in sorted(makers, key=int)]
-    return (newest[-1] if newest else None, newest[-2] if len(newest) > 1 else None)
 
 
 def mark_of(run: Run, runs: list[Run]) -> str:

@@ -6,10 +6,11 @@ from pathlib import Path
 import jinja2
 
 from tfx_pipeline.config import Config
+from tfx_pipeline.monitor import read_monitoring
 from tfx_pipeline.report import facts, sections
 from tfx_pipeline.report.answers import example_answers
 from tfx_pipeline.results import DIFFERENCE, OVERALL
-from tfx_pipeline.runs import EVALUATION, Run, RunError, all_runs, compared
+from tfx_pipeline.runs import EVALUATION, Run, RunError, all_runs, compared, serving
 from tfx_pipeline.verdict import main_metric
 
 TEMPLATE = "report.html.jinja"
@@ -43,7 +44,7 @@ def _quality(config: Config, runs: list[Run]) -> dict:
     """What the page says about models."""
     numbered = dict(enumerate(runs, 1))
     evaluated = [run for run in runs if EVALUATION in run.outputs]
-    served, before = facts.serving(evaluated)
+    served, before = serving(evaluated)
     judged = served or (evaluated[-1] if evaluated else None)
     least = config.evaluate.min_slice_size
     return {
@@ -72,6 +73,7 @@ def _process(config: Config, runs: list[Run]) -> dict:
         "cutoffs": config.evaluate.cutoffs,
         "curves": sections.learning(numbered),
         "data": sections.data(numbered),
+        "monitoring": read_monitoring(config),
         "letters": sections.dead_letters(runs[-1]),
         "settings": config.model_dump(mode="json"),
     }

@@ -11,26 +11,27 @@ from model import features
 from tfx_pipeline.evaluation import CANDIDATE
 from tfx_pipeline.report import charts
 from tfx_pipeline.report.facts import mark_of, slices
-from tfx_pipeline.report.statistics import STATISTICS, describe, drift, read_statistics
 from tfx_pipeline.results import OVERALL
 from tfx_pipeline.runs import EVALUATION, Run
+from tfx_pipeline.statistics import STATISTICS, describe, divergence, read_statistics
 from tfx_pipeline.verdict import main_metric
 
 ANOMALIES, CURVES = "ExampleValidator.anomalies", "Trainer.model_run"
-# Metric -> what it says; those with a cutoff are shown at the largest.
+# Metric -> what it says; those with a cutoff are shown at the largest. The first few stand out.
+FIRST = 6
 MEANINGS = {
     "ndcg": "found items, those near the top of the list counting more",
     "recall": "share of the next session's items that the list holds",
+    "ndcg_over_popularity": "NDCG above that of the most popular items",
+    "repeat_recall": "recall of items that the user had before",
+    "explore_recall": "recall of items that are new to the user",
+    "coverage": "share of all items that some list holds",
     "precision": "share of the list that the user engages with next",
     "hit_rate": "share of lists with at least one hit",
     "mrr": "1 / rank of the first hit",
     "map": "precision at each hit, over all items of the session",
-    "ndcg_over_popularity": "NDCG above that of the most popular items",
-    "repeat_recall": "recall of items that the user had before",
-    "explore_recall": "recall of items that are new to the user",
     "repeat_share": "share of the list that the user had before",
     "novelty": "bits of surprise of a listed item; a popular one has few",
-    "coverage": "share of all items that some list holds",
     "shown_auc": "chosen above not chosen, among the items that a session showed",
 }
 CURVE_NAMES = {"loss": "training loss", "val_ndcg@20": "validation NDCG@20"}
@@ -56,7 +57,7 @@ def trends(numbered: dict[int, Run]) -> dict[str, Any]:
         if points:
             chart = charts.trend(points, f"{name} of runs {points[0].run} to {points[-1].run}")
             found[name] = {"meaning": meaning, "chart": chart, "points": {p.run: p for p in points}}
-    return {"metrics": found, "runs": list(evaluated)}
+    return {"metrics": found, "first": FIRST, "runs": list(evaluated)}
 
 
 def slice_charts(run: Run, least: int) -> dict[str, Any]:
@@ -98,12 +99,14 @@ def learning(numbered: dict[int, Run]) -> dict[str, Any]:
 
 def data(numbered: dict[int, Run]) -> dict[str, Any]:
     """What each run read, how it differs from the run before, and what was wrong with it."""
-    rows, drifts, before = {}, {}, None
+    rows: dict[int, dict[str, Any]] = {}
+    drifts: dict[int, float] = {}
+    before = None
     for number, run in numbered.items():
         if STATISTICS not in run.outputs:
             continue
         statistics = read_statistics(run.outputs[STATISTICS].uri, features.TRAIN_SPLIT)
-        since = drift(before, statistics, features.ITEM_ID) if before else None
+        since = divergence(before, statistics, features.ITEM_ID) if before else None
         rows[number] = {"summary": run.summary, "figures": describe(statistics), "since": since}
         before = statistics
         if ANOMALIES in run.outputs:

@@ -29,7 +29,7 @@ def describe(statistics: statistics_pb2.DatasetFeatureStatisticsList) -> dict[st
     }
 
 
-def drift(
+def divergence(
     before: statistics_pb2.DatasetFeatureStatisticsList,
     after: statistics_pb2.DatasetFeatureStatisticsList,
     name: str,
