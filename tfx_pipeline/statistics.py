@@ -9,6 +9,14 @@ from model import features
 
 STATISTICS = "StatisticsGen.statistics"
 
+_KINDS = statistics_pb2.FeatureNameStatistics
+_SCHEMA_TYPES = {
+    _KINDS.INT: schema_pb2.INT,
+    _KINDS.FLOAT: schema_pb2.FLOAT,
+    _KINDS.STRING: schema_pb2.BYTES,
+    _KINDS.BYTES: schema_pb2.BYTES,
+}
+
 
 def read_statistics(uri: str, split: str) -> statistics_pb2.DatasetFeatureStatisticsList:
     """The statistics of a split."""
@@ -35,8 +43,9 @@ def divergence(
     name: str,
 ) -> float | None:
     """Jensen-Shannon divergence (bits, 0 to 1) of a feature's values; None where it has none."""
+    [kind] = (f.type for f in after.datasets[0].features if f.path.step[-1] == name)
     schema = schema_pb2.Schema()
-    feature = schema.feature.add(name=name)
+    feature = schema.feature.add(name=name, type=_SCHEMA_TYPES[kind])
     feature.drift_comparator.jensen_shannon_divergence.threshold = 1
     found = tfdv.validate_statistics(after, schema, previous_statistics=before)
     measured = [m.value for info in found.drift_skew_info for m in info.drift_measurements]

@@ -8,6 +8,7 @@ from tfx_pipeline.results import DIFFERENCE, OVERALL, Figure, Figures, read_resu
 
 # The setting of [evaluate] behind each minimum, by the metric's name up to its cutoff.
 MINIMA = {"recall": "min_recall", "ndcg": "min_ndcg", "ndcg_over_popularity": "min_gain"}
+MOST_REASONS = 6  # there are four gates on all requests
 NO_REQUEST = "not blessed: no request of the test split has an engaged target"
 
 
@@ -24,12 +25,14 @@ def verdict(evaluation_uri: str) -> list[str]:
         return [NO_REQUEST]
     if found.validation_ok:
         return ["blessed: every threshold is met", *_comparisons(results)]
-    return [
-        f"not blessed: {reason}"
+    failures = [
+        (slice_name(part.slice_key), failure)
         for part in found.metric_validations_per_slice
         for failure in part.failures
-        if (reason := _reason(failure, slice_name(part.slice_key), results))
     ]
+    overall_first = sorted(failures, key=lambda pair: (pair[0] != OVERALL, _value(pair[1])))
+    reasons = [_reason(failure, where, results) for where, failure in overall_first]
+    return [f"not blessed: {reason}" for reason in _shortened(list(filter(None, reasons)))]
 
 
 def main_metric(metrics: dict[str, Figure]) -> str:
@@ -55,6 +58,15 @@ def describe_change(change: Figure) -> str:
     if change.low is None or change.high is None or change.low <= 0 <= change.high:
         return f"the same within noise: {change}"
     return f"better by {change}" if change.value > 0 else f"worse by {_negated(change)}"
+
+
+def _value(failure) -> float:
+    return failure.metric_value.double_value.value
+
+
+def _shortened(reasons: list[str]) -> list[str]:
+    more = len(reasons) - MOST_REASONS
+    return [*reasons[:MOST_REASONS], f"and {more} more slices like that"] if more > 1 else reasons
 
 
 def _reason(failure, where: str, results: dict[str, Figures]) -> str:

@@ -113,7 +113,9 @@ def test_the_command_prints_alerts_and_its_exit_status_says_so(
 def test_what_cannot_be_monitored_is_said(tmp_path, config, requests, answer):
     with pytest.raises(DataError, match="No file matches --requests 'nothing'"):
         monitor(config, "nothing")
-    (tmp_path / "requests-1.tfrecord").write_text("no TFRecord")
+    (tmp_path / "requests-1.tfrecord").write_text(
+        "longer than the header of a TFRecord"
+    )
     with pytest.raises(DataError, match="is no TFRecord of PredictionLogs"):
         monitor(config, str(tmp_path / "requests-1.tfrecord"))
     with pytest.raises(RunError, match="3 requests are too few"):

@@ -36,7 +36,7 @@ class Answer:
 
 
 def example_answers(config: Config, run: Run) -> list[Answer]:
-    """The lists of the first users that have enough of a history and of a next session.
+    """The lists of a few users with a history, those first who can be judged.
 
     Args:
       config: for titles of items.
@@ -47,7 +47,8 @@ def example_answers(config: Config, run: Run) -> list[Answer]:
         return []  # an old version that was cleared away
     records = read_records(split_folder(run.examples_uri, features.TEST_SPLIT))
     users = [(decode_user(r), r) for r in itertools.islice(records, LOOKED_AT)]
-    chosen = [pair for pair in users if is_judgeable(pair[0])][:USERS]
+    with_history = [pair for pair in users if pair[0].request.sessions]
+    chosen = sorted(with_history, key=lambda pair: not is_judgeable(pair[0]))[:USERS]
     if not chosen:
         return []
     signature = tf.saved_model.load(run.pushed_path).signatures["serving_default"]

@@ -100,8 +100,7 @@ def curves(lines: Mapping[int, Sequence[float]], description: str) -> Markup:
             f"run {run}", (len(values), values[-1]), (4, 0), textcoords="offset points",
             color=colour if run == last else INK, va="center",
         )  # fmt: skip
-    axes.margins(x=0.15)
-    _whole_numbers(axes, range(1, max(map(len, lines.values())) + 1))
+    _whole_numbers(axes, range(1, max(map(len, lines.values())) + 1), space=0.2)
     axes.set_xlabel("epoch")
     return _svg(canvas, description)
 
@@ -136,10 +135,11 @@ def _interval(axes: Axes, place: float, figure: Figure, colour: str, is_vertical
     draw(place, figure.low, figure.high, color=colour, linewidth=2, alpha=0.55)
 
 
-def _whole_numbers(axes: Axes, numbers: Sequence[int]) -> None:
-    """Ticks at whole numbers, at most ten of them, with space at the ends."""
+def _whole_numbers(axes: Axes, numbers: Sequence[int], space: float = 0) -> None:
+    """Ticks at whole numbers, at most ten; `space`: share of the width to leave at the right."""
     axes.set_xticks(list(numbers)[:: 1 + (len(numbers) - 1) // 10])
-    axes.set_xlim(min(numbers) - 0.5, max(numbers) + 0.5 + 0.1 * (max(numbers) - min(numbers)))
+    first, last = min(numbers), max(numbers)
+    axes.set_xlim(first - 0.5, last + 0.5 + space * (last - first + 1))
 
 
 def _svg(canvas: Canvas, description: str) -> Markup:

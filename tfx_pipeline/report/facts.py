@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tfx_pipeline.evaluation import CANDIDATE
 from tfx_pipeline.lineage import changes
-from tfx_pipeline.ranking_metrics import REQUESTS
+from tfx_pipeline.ranking_metrics import REQUESTS, SLICE_FACTOR, is_sure
 from tfx_pipeline.results import DIFFERENCE, OVERALL, Figure
 from tfx_pipeline.runs import EVALUATION, Run, serving
 from tfx_pipeline.verdict import describe_change, main_metric
@@ -71,7 +71,9 @@ def slices(run: Run, least: int) -> list[SliceFact]:
 def _mark(change: Figure | None) -> str:
     if change is None or change.low is None or change.high is None:
         return "same"
-    return "better" if change.low > 0 else "worse" if change.high < 0 else "same"
+    if not is_sure(change.low, change.high, SLICE_FACTOR):
+        return "same"
+    return "better" if change.value > 0 else "worse"
 
 
 def summary(runs: list[Run], least: int) -> list[str]:
@@ -96,6 +98,7 @@ def summary(runs: list[Run], least: int) -> list[str]:
         *_worse(run, least, name),
         f"On {run.results[CANDIDATE][OVERALL][REQUESTS].value:,.0f} requests that training had not "
         f"seen, its {name} is {figure}: {popular} more than the most popular items would have.",
+        *_better_counters(run, name),
         *_latest(runs, run),
     ]
 
@@ -108,6 +111,16 @@ def _worse(run: Run, least: int, name: str) -> list[str]:
         return [f"It is worse for no slice of {least} requests or more, beyond noise."]
     listed = "; ".join(f"{f.name} ({name} by {f.change}, {f.requests} requests)" for f in worse)
     return [f"It is worse for {listed}."]
+
+
+def _better_counters(run: Run, name: str) -> list[str]:
+    value = run.results[CANDIDATE][OVERALL][name].value
+    counted = {method: values.get(name) for method, values in run.counters.items()}
+    return [
+        f"Mind that {method}, which only counts, has {figure:.4f}."
+        for method, figure in counted.items()
+        if figure is not None and figure > value
+    ]
 
 
 def _latest(runs: list[Run], served: Run | None) -> list[str]:

@@ -70,7 +70,10 @@ def _process(config: Config, runs: list[Run]) -> dict:
     numbered = dict(enumerate(runs, 1))
     return {
         "latest": runs[-1],
-        "cutoffs": config.evaluate.cutoffs,
+        "compared": [
+            *(f"{name}@{k}" for k in config.evaluate.cutoffs for name in ("recall", "ndcg")),
+            *(f"{name}@{config.evaluate.cutoffs[-1]}" for name in ("hit_rate", "mrr", "map")),
+        ],
         "curves": sections.learning(numbered),
         "data": sections.data(numbered),
         "monitoring": read_monitoring(config),
