@@ -3,7 +3,7 @@ VENV := .venv
 PEERS := .cache/peers
 READY := $(VENV)/.ready
 
-.PHONY: setup run test test-slow lint types lock peers
+.PHONY: setup run test test-slow browser lint types lock peers
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -20,6 +20,10 @@ test: $(READY)
 
 test-slow: $(READY)
 	@$(VENV)/bin/python -m pytest -m slow
+
+# The slow tests look at the report in a browser.
+browser:
+	@command -v chromium > /dev/null || (apt-get -q update && apt-get -q install -y chromium)
 
 lint: $(READY)
 	@$(VENV)/bin/ruff check .

@@ -104,6 +104,8 @@ def test_a_worse_model_is_neither_blessed_nor_pushed(folder, first_run, run_comm
     changes = [part for change in WORSE for part in ("--set", change)]
     status, printed = run_command(folder, "run", "--config", "groceries.toml", *changes)
     assert status == 0, printed
-    assert re.search(r"not blessed: ndcg@20 is 0\.\d+ below the last blessed model's", printed)
+    assert re.search(
+        r"not blessed: ndcg@20 is 0\.\d+ \[.*\] below the last blessed model's", printed
+    )
     assert "model: not pushed" in printed
     assert pushed_versions(folder) == before

@@ -1,4 +1,4 @@
-"""The command line `sessionrec`: run, serve, recommend, report, benchmark.
+"""The command line `sessionrec`: run, serve, recommend, report, monitor, benchmark.
 
 TensorFlow is imported inside the commands, once its own output goes to a log file.
 """
@@ -23,7 +23,7 @@ BENCHMARKS = Path("output/benchmarks")
 QUALITY_OUTPUT, SCALING_OUTPUT, TRAINING_OUTPUT, INGESTION_OUTPUT, SERVING_OUTPUT = (
     BENCHMARKS / name for name in ("quality", "scaling", "training", "ingestion", "serving")
 )
-USAGE_ERROR, FAILURE = 2, 1
+ALERT, USAGE_ERROR, FAILURE = 3, 2, 1
 # The model does not read who the user is, only what they did.
 ANONYMOUS = "anonymous"
 
@@ -132,18 +132,47 @@ def recommend(
 
 @app.command()
 def report(config: ConfigOption = DEFAULT_CONFIG, set_: SetOption = []) -> None:  # noqa: B006
-    """Write the report of the last finished run."""
+    """Write the report of all runs: one page that needs nothing but a browser."""
     settings = _load(config, set_)
     with quiet(_log_in(Path(settings.run_folder))) as console:
         from tfx_pipeline.report import write_report
-        from tfx_pipeline.runs import RunError, latest_run
+        from tfx_pipeline.runs import RunError
 
         try:
-            path = write_report(settings, latest_run(settings.metadata_path))
+            path = write_report(settings)
         except RunError as error:
             console.print(f"error: {error}")
             sys.exit(FAILURE)
         console.print(f"report: {path}")
+
+
+@app.command()
+def monitor(
+    requests: Annotated[
+        str, typer.Option(help="The request log's files: TFRecords of PredictionLog.")
+    ],
+    config: ConfigOption = DEFAULT_CONFIG,
+    set_: SetOption = [],  # noqa: B006
+) -> None:
+    """Compare served requests with evaluation, and served lists with what users did next.
+
+    `--set data.log=...` reads another log for the latter. Exit status 3 is an alert.
+    """
+    settings = _load(config, set_)
+    with quiet(_log_in(Path(settings.run_folder))) as console:
+        from tfx_pipeline.main_job import monitoring_table
+        from tfx_pipeline.monitor import monitor
+        from tfx_pipeline.runs import RunError
+
+        try:
+            found = monitor(settings, requests)
+        except (DataError, RunError) as error:
+            console.print(f"error: {error}")
+            sys.exit(FAILURE)
+        console.print(monitoring_table(found))
+        for alert in found.alerts:
+            console.print(f"alert: {alert.name}: {alert.served}, {alert.limit}")
+        sys.exit(ALERT if found.alerts else 0)
 
 
 @benchmark.command()

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from components.config import DataConfig, SessionsConfig, SplitConfig
 from model.config import ModelConfig, TrainConfig
-from tfx_pipeline.evaluate_config import EvaluateConfig
+from tfx_pipeline.evaluate_config import BUILT_IN_SLICES, CROSS, EvaluateConfig
 
 
 class ConfigError(ValueError):
@@ -38,6 +38,20 @@ class ServeConfig(_Section):
     port: Annotated[int, Field(ge=0, lt=65536)] = Field(8500, description="0 takes a free one")
 
 
+class MonitorConfig(_Section):
+    """`[monitor]`: how far served requests may be from evaluation before it is an alert."""
+
+    min_requests: Annotated[int, Field(ge=1)] = Field(
+        100, description="fewer logged requests, or fewer with an outcome, say nothing"
+    )
+    max_skew: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.3, description="Jensen-Shannon divergence of a feature from the test split's"
+    )
+    max_unknown_items: Annotated[float, Field(ge=0, le=1)] = Field(
+        0.2, description="share of history items that training did not have"
+    )
+
+
 class PipelineConfig(_Section):
     """`[pipeline]`: where runs and their metadata are kept."""
 
@@ -61,6 +75,7 @@ class Config(_Section):
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     serve: ServeConfig = ServeConfig()
+    monitor: MonitorConfig = MonitorConfig()
     pipeline: PipelineConfig
 
     @model_validator(mode="after")
@@ -69,6 +84,18 @@ class Config(_Section):
             raise ValueError(
                 f"serve.max_k must reach evaluate.cutoffs. Received: {self.serve.max_k} and "
                 f"{list(self.evaluate.cutoffs)}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _slices_are_known(self) -> "Config":
+        table = self.data.item_table
+        columns = (*table.features, *table.categorical) if table else ()
+        known = {*BUILT_IN_SLICES, *columns}
+        for name in sorted(self.evaluate.slicing_features - known):
+            raise ValueError(
+                f"evaluate.slices takes {', '.join(sorted(known))} and crosses a{CROSS}b of them. "
+                f"Received: {name!r}"
             )
         return self
 

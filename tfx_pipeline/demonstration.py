@@ -33,18 +33,23 @@ class EvaluatedUser:
 def find_user(examples_uri: str, user_id: str | None = None) -> EvaluatedUser | None:
     """The user with `user_id`; without one, the first by id who can be judged, or any."""
     records = read_records(split_folder(examples_uri, features.TEST_SPLIT))
-    users = map(_decode, records)
+    users = map(decode_user, records)
     if user_id is not None:
         return next((user for user in users if user.request.user_id == user_id), None)
     return min(users, key=_preference, default=None)
 
 
+def is_judgeable(user: EvaluatedUser) -> bool:
+    """Whether there is enough of a history, and of a next session, to judge a list by."""
+    return len(user.request.sessions) >= LEAST_SESSIONS and len(user.next_items) >= LEAST_TARGETS
+
+
 def _preference(user: EvaluatedUser) -> tuple[bool, str]:
-    enough = len(user.request.sessions) >= LEAST_SESSIONS and len(user.next_items) >= LEAST_TARGETS
-    return not enough, user.request.user_id
+    return not is_judgeable(user), user.request.user_id
 
 
-def _decode(record: bytes) -> EvaluatedUser:
+def decode_user(record: bytes) -> EvaluatedUser:
+    """The user of a serialized tf.Example of an evaluation split, or of a request."""
     feature = tf.train.Example.FromString(record).features.feature
 
     def texts(name: str) -> list[str]:
@@ -67,7 +72,7 @@ def _decode(record: bytes) -> EvaluatedUser:
         sessions.append(events[start : start + length])
         start += length
     [user_id] = texts(features.USER_ID)
-    [asked] = integers(features.REQUEST_TIMESTAMP)
+    asked = next(iter(integers(features.REQUEST_TIMESTAMP)), None)
     targets = zip(texts(features.TARGET_ITEM_ID), integers(features.TARGET_ENGAGED), strict=True)
     return EvaluatedUser(
         Request(user_id, sessions, asked), frozenset(item for item, engaged in targets if engaged)

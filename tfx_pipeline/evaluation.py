@@ -1,38 +1,47 @@
 """What the Evaluator computes, by which slices, and what a model must reach to be blessed."""
 
 import json
+from collections.abc import Mapping
 
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
-from tfx_pipeline.evaluate_config import EvaluateConfig
-from tfx_pipeline.history_slices import HISTORY_SESSIONS, history_extractor
+from tfx_pipeline.evaluate_config import CROSS, EvaluateConfig
+from tfx_pipeline.shown_scores import shown_scores_extractor
+from tfx_pipeline.slices import slice_extractor
+from tfx_pipeline.sure_change import SURE_CHANGE, SURE_SLICE_CHANGE
 
 SIGNATURE = "serving_default"
 CANDIDATE = "candidate"
 BASELINE = "baseline"
 
 
-def eval_config(config: EvaluateConfig) -> config_pb2.EvalConfig:
+def eval_config(
+    config: EvaluateConfig, item_table: Mapping[str, str] | None = None
+) -> config_pb2.EvalConfig:
     """Builds TFMA's configuration.
 
-    The gate is on all requests together, at the largest cutoff: recall and NDCG reach their
-    minimum, and NDCG falls at most `max_drop` (absolute) below the baseline's. With no baseline
-    the last condition is dropped. If no request has a target, nothing is blessed.
+    The gates, at the largest cutoff and on all requests unless it says otherwise: recall and NDCG
+    reach their minimum; NDCG is at least `min_gain` above the most popular items'; it falls at
+    most `max_drop` below the baseline's, and in no slice more than `max_slice_drop`, where a drop
+    that may be noise is none. With no baseline the last two are dropped. If no request has a
+    target, nothing is blessed.
+
+    Args:
+      config: of evaluation.
+      item_table: `path` and `item_id` column, for slices by its features.
     """
-    k = config.cutoffs[-1]
-    recall = config_pb2.MetricThreshold(value_threshold=_at_least(config.min_recall))
-    ndcg = config_pb2.MetricThreshold(
-        value_threshold=_at_least(config.min_ndcg),
-        change_threshold=config_pb2.GenericChangeThreshold(
-            direction=config_pb2.MetricDirection.HIGHER_IS_BETTER,
-            absolute={"value": -config.max_drop},
-        ),
-    )
     metrics = config_pb2.MetricConfig(
         class_name="RankingMetrics",
         module="tfx_pipeline.ranking_metrics",
-        config=json.dumps({"cutoffs": config.cutoffs}),
+        config=json.dumps(
+            {
+                "cutoffs": config.cutoffs,
+                "min_slice_size": config.min_slice_size,
+                "slices": config.slices,
+                "item_table": dict(item_table or {}),
+            }
+        ),
     )
     return config_pb2.EvalConfig(
         model_specs=[
@@ -42,25 +51,43 @@ def eval_config(config: EvaluateConfig) -> config_pb2.EvalConfig:
         metrics_specs=[
             config_pb2.MetricsSpec(
                 metrics=[metrics],
+                thresholds={SURE_SLICE_CHANGE: _falls_at_most(config.max_slice_drop)},
                 per_slice_thresholds={
-                    f"recall_at_{k}": _on_all_requests(recall),
-                    f"ndcg_at_{k}": _on_all_requests(ndcg),
+                    name: _on_all_requests(bound) for name, bound in _overall(config).items()
                 },
             )
         ],
         slicing_specs=[
             config_pb2.SlicingSpec(),
-            config_pb2.SlicingSpec(feature_keys=[HISTORY_SESSIONS]),
+            *(config_pb2.SlicingSpec(feature_keys=each.split(CROSS)) for each in config.slices),
         ],
         options=config_pb2.Options(
-            compute_confidence_intervals={"value": config.confidence_intervals},
-            confidence_intervals={"method": "POISSON_BOOTSTRAP"},
+            compute_confidence_intervals={"value": True},
+            confidence_intervals={"method": "JACKKNIFE"},
         ),
     )
 
 
-def _at_least(value: float) -> config_pb2.GenericValueThreshold:
-    return config_pb2.GenericValueThreshold(lower_bound={"value": value})
+def _overall(config: EvaluateConfig) -> dict[str, config_pb2.MetricThreshold]:
+    k = config.cutoffs[-1]
+    return {
+        f"recall_at_{k}": _at_least(config.min_recall),
+        f"ndcg_at_{k}": _at_least(config.min_ndcg),
+        f"ndcg_over_popularity_at_{k}": _at_least(config.min_gain),
+        SURE_CHANGE: _falls_at_most(config.max_drop),
+    }
+
+
+def _at_least(value: float) -> config_pb2.MetricThreshold:
+    bound = config_pb2.GenericValueThreshold(lower_bound={"value": value})
+    return config_pb2.MetricThreshold(value_threshold=bound)
+
+
+def _falls_at_most(drop: float) -> config_pb2.MetricThreshold:
+    bound = config_pb2.GenericChangeThreshold(
+        direction=config_pb2.MetricDirection.HIGHER_IS_BETTER, absolute={"value": -drop}
+    )
+    return config_pb2.MetricThreshold(change_threshold=bound)
 
 
 def _on_all_requests(
@@ -75,12 +102,14 @@ def _on_all_requests(
 def custom_extractors(
     eval_shared_model, eval_config, tensor_adapter_config
 ) -> list[tfma.extractors.Extractor]:
-    """TFMA's extractors after one that adds the slicing feature `history_sessions`.
+    """TFMA's extractors after those of slices and of `rank`'s scores.
 
     TFX's Evaluator finds this function by its name when `module_path` names this module.
     """
+    settings = json.loads(eval_config.metrics_specs[0].metrics[0].config)
     return [
-        history_extractor(),
+        slice_extractor(tuple(settings["slices"]), settings["items"], settings["item_table"]),
+        shown_scores_extractor(eval_shared_model),
         *tfma.default_extractors(
             eval_shared_model=eval_shared_model,
             eval_config=eval_config,

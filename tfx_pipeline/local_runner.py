@@ -16,6 +16,7 @@ from components.publishing.latest_blessed import versions
 from model.item_table import digest, read_item_table
 from tfx_pipeline.config import Config
 from tfx_pipeline.console import StageProgress
+from tfx_pipeline.lineage import record
 from tfx_pipeline.pipeline import create_pipeline
 
 
@@ -65,6 +66,7 @@ def run_pipeline(config: Config, console: Console, until: str | None = None) -> 
         raise StageError(f"{progress.stage} failed: {type(error).__name__}: {reason}") from error
     finally:
         logging.getLogger().removeHandler(progress)
+        record(config.metadata_path, config)
 
 
 def _load_log(config: Config, console: Console) -> None:

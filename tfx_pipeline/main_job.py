@@ -13,9 +13,11 @@ from serving.server.flags import Flags
 from serving.server.model_server import ModelServer
 from tfx_pipeline.config import Config
 from tfx_pipeline.demonstration import EvaluatedUser, find_user, titles
+from tfx_pipeline.evaluate_config import EvaluateConfig
 from tfx_pipeline.local_runner import run_pipeline
-from tfx_pipeline.report import compared, write_report
-from tfx_pipeline.runs import Run, latest_run
+from tfx_pipeline.monitor import Monitoring
+from tfx_pipeline.report import write_report
+from tfx_pipeline.runs import Run, compared, latest_run
 
 K = 10
 
@@ -31,8 +33,8 @@ def run_and_show(config: Config, options: str, console: Console) -> None:
     run_pipeline(config, console)
     run = latest_run(config.metadata_path)
     console.print(f"\n{run.summary.describe()}\n")
-    console.print(metrics_table(run))
-    for reason in run.verdict():
+    console.print(metrics_table(run, config.evaluate))
+    for reason in run.verdict:
         console.print(reason)
     if not run.is_servable():
         folder = run.outputs["ServableCheck.blessing"].uri
@@ -42,19 +44,18 @@ def run_and_show(config: Config, options: str, console: Console) -> None:
         command = os.path.relpath(Path(sys.executable).with_name("sessionrec"))
         console.print(f"serve it:  {command} serve {options}")
         console.print(f"query it:  {command} recommend {options} --user {shlex.quote(user)}")
-    report = write_report(config, run)
+    report = write_report(config)
     console.print(f"model: {run.pushed_path or 'not pushed'}  report: {report}")
 
 
-def metrics_table(run: Run) -> Table:
+def metrics_table(run: Run, evaluate: EvaluateConfig) -> Table:
     """The model beside the counters, on all requests of the test split."""
-    methods = compared(run)
-    names = [name for name in next(iter(methods.values())) if name[:3] in ("rec", "ndc")]
+    names = [f"{name}@{k}" for k in evaluate.cutoffs for name in ("recall", "ndcg")]
     table = Table(
         "method", *names, title="test split, means over all requests", title_justify="left"
     )
-    for method, values in methods.items():
-        figures = (values[name] for name in names)
+    for method, values in compared(run).items():
+        figures = (values.get(name) for name in names)
         table.add_row(method, *("" if f is None else f"{f:.4f}" for f in figures))
     return table
 
@@ -68,6 +69,19 @@ def recommendations_table(
         title = [names.get(item.item_id, "")] if names else []
         mark = "yes" if item.item_id in bought else ""
         table.add_row(item.item_id, *title, f"{item.score:.2f}", mark)
+    return table
+
+
+def monitoring_table(found: Monitoring) -> Table:
+    """What monitoring compared."""
+    table = Table(
+        *("measure", "served", "evaluation", "limit", ""),
+        title=f"{found.requests:,} logged requests, {found.with_outcome:,} with a next session",
+        title_justify="left",
+    )
+    for measure in found.measures:
+        mark = "alert" if measure.is_alert else "ok"
+        table.add_row(measure.name, measure.served, measure.expected, measure.limit, mark)
     return table
 
 

@@ -38,7 +38,11 @@ def create_pipeline(
     statistics_gen = tfx.components.StatisticsGen(
         examples=examples, schema=schema, exclude_splits=[features.REFIT_SPLIT]
     )
-    validator = ExampleValidator(statistics=statistics_gen.outputs["statistics"], schema=schema)
+    validator = ExampleValidator(
+        statistics=statistics_gen.outputs["statistics"],
+        schema=schema,
+        max_item_drift=config.evaluate.max_item_drift,
+    )
     item_table = _item_table(config, item_table_digest)
     transform = tfx.components.Transform(
         examples=examples,
@@ -62,7 +66,7 @@ def create_pipeline(
         examples=examples,
         model=model,
         baseline_model=latest.outputs["model"],
-        eval_config=eval_config(config.evaluate),
+        eval_config=eval_config(config.evaluate, _item_ids(config)),
         example_splits=[features.TEST_SPLIT],
         schema=schema,
         module_path="tfx_pipeline.evaluation",
@@ -121,6 +125,12 @@ def _trainer(
             "checkpoints": os.path.join(config.run_folder, "checkpoints"),
         },
     )
+
+
+def _item_ids(config: Config) -> dict[str, str]:
+    """Where an evaluation by features of items finds them; {} when there is no item table."""
+    table = config.data.item_table
+    return {} if table is None else {"path": table.path, "item_id": table.item_id}
 
 
 def _item_table(config: Config, digest: str) -> str:

@@ -1,26 +1,24 @@
-"""What a run left behind, from the ML Metadata store and the artifacts it names."""
+"""What runs left behind, from the ML Metadata store and the artifacts it names."""
 
 import dataclasses
+import functools
 import json
-import os
 from pathlib import Path
 from typing import Any
 
-import tensorflow_model_analysis as tfma
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
-from tfx import v1 as tfx
 
 from components.evaluation.counter_baselines import METRICS_FILE, REQUESTS
 from components.ingestion.summary import Summary, read_summary
 from model.fitting import read_curves
 from tfx_pipeline.evaluation import BASELINE, CANDIDATE
-from tfx_pipeline.history_slices import BUCKETS
+from tfx_pipeline.lineage import CODE, SETTINGS, open_store, run_contexts
+from tfx_pipeline.results import OVERALL, Figures, read_results
+from tfx_pipeline.verdict import verdict
 
-RUN_CONTEXT = "pipeline_run"
-OVERALL = "all"
 MODEL = "sessionrec"
-DIFFERENCE = "_diff"
+EVALUATION, PUSHED = "Evaluator.evaluation", "Pusher.pushed_model"
 
 
 class RunError(RuntimeError):
@@ -41,16 +39,22 @@ class Run:
 
     Attributes:
       run_id: TFX's run id, its start in ISO 8601.
-      outputs: artifact by 'Component.output'.
+      outputs: artifact by 'Component.output', of the components that finished.
+      failed: the component that failed, if one did.
+      settings: the configuration; {} if it was not noted.
+      code: version of the code; '' if it was not noted.
     """
 
     run_id: str
     outputs: dict[str, Artifact]
+    failed: str | None = None
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)
+    code: str = ""
 
     @property
     def summary(self) -> Summary:
         """What ingestion read, kept and dropped."""
-        return read_summary(self.outputs["SessionExampleGen.examples"].uri)
+        return read_summary(self.examples_uri)
 
     @property
     def examples_uri(self) -> str:
@@ -65,110 +69,122 @@ class Run:
     @property
     def pushed_path(self) -> str | None:
         """The version folder, or None if the model was not pushed."""
-        return self.outputs["Pusher.pushed_model"].properties.get("pushed_destination")
+        pushed = self.outputs.get(PUSHED)
+        return pushed.properties.get("pushed_destination") if pushed else None
 
     @property
-    def counters(self) -> dict[str, dict[str, float]]:
+    def counters(self) -> dict[str, dict[str, float | None]]:
         """Metrics of the counters by name, `recall@10` and so on."""
         path = Path(self.outputs["CounterBaselines.metrics"].uri) / METRICS_FILE
         return {k: v for k, v in json.loads(path.read_text()).items() if k != REQUESTS}
 
-    def metrics(self, model_name: str = CANDIDATE) -> dict[str, dict[str, float]]:
-        """Metrics by slice: 'all', then by number of history sessions; {} if there is no model."""
-        uri = self.outputs["Evaluator.evaluation"].uri
-        names = _model_names(uri)
-        if model_name == BASELINE and BASELINE not in names:
-            return {}
-        result = tfma.load_eval_result(uri, model_name=model_name if len(names) > 1 else None)
-        slices = {
-            str(key[0][1]) if key else OVERALL: {
-                name.replace("_at_", "@"): value["doubleValue"]
-                for name, value in values[""][""].items()
-                if "doubleValue" in value and not name.endswith(DIFFERENCE)
-            }
-            for key, values in result.slicing_metrics
-        }
-        order = [OVERALL, *BUCKETS]
-        return {name: slices[name] for name in sorted(slices, key=order.index)}
+    @functools.cached_property
+    def results(self) -> dict[str, Figures]:
+        """The evaluation's figures by model; see `read_results`."""
+        return read_results(self.outputs[EVALUATION].uri)
 
+    @functools.cached_property
     def verdict(self) -> list[str]:
         """Why the model was blessed or not, a sentence each."""
-        found = tfma.load_validation_result(self.outputs["Evaluator.evaluation"].uri)
-        reasons = [
-            _reason(failure) for s in found.metric_validations_per_slice for failure in s.failures
-        ]
-        if found.validation_ok:
-            return ["blessed: every threshold is met"]
-        return reasons or ["not blessed: no request of the test split has an engaged target"]
+        return verdict(self.outputs[EVALUATION].uri)
+
+    @property
+    def is_blessed(self) -> bool:
+        """Whether every gate was passed."""
+        return self.outputs["Evaluator.blessing"].properties.get("blessed") == 1
 
     def is_servable(self) -> bool:
         """Whether the servable check passed."""
         return self.outputs["ServableCheck.blessing"].properties.get("blessed") == 1
 
 
-def latest_run(metadata_path: str, output: str = "Pusher.pushed_model") -> Run:
+def compared(run: Run) -> dict[str, dict[str, float | None]]:
+    """Means over all requests by method: the model, the last blessed one, the counters."""
+    named = {MODEL: CANDIDATE, "last blessed model": BASELINE}
+    models: dict[str, dict[str, float | None]] = {
+        name: {metric: figure.value for metric, figure in run.results[model][OVERALL].items()}
+        for name, model in named.items()
+        if model in run.results
+    }
+    return {**models, **run.counters}
+
+
+def all_runs(metadata_path: str) -> list[Run]:
+    """All runs, oldest first.
+
+    Raises:
+      RunError: the store is missing.
+    """
+    if not Path(metadata_path).exists():
+        raise RunError(f"There is no metadata store {metadata_path}; `sessionrec run` makes it.")
+    store = open_store(metadata_path)
+    return [_read_run(store, context) for context in run_contexts(store)]
+
+
+def latest_run(metadata_path: str, output: str = PUSHED) -> Run:
     """The newest run that has an output, unless given that of the last stage.
 
     Raises:
       RunError: the store is missing or has none.
     """
-    if not Path(metadata_path).exists():
-        raise RunError(f"There is no metadata store {metadata_path}; `sessionrec run` makes it.")
-    connection = tfx.orchestration.metadata.sqlite_metadata_connection_config(metadata_path)
-    store = metadata_store.MetadataStore(connection)
-    contexts = sorted(store.get_contexts_by_type(RUN_CONTEXT), key=lambda c: c.id, reverse=True)
-    for context in contexts:
-        outputs = _outputs(store, context)
-        if output in outputs:
-            return Run(context.name, outputs)
+    for run in reversed(all_runs(metadata_path)):
+        if output in run.outputs:
+            return run
     raise RunError(f"No run in {metadata_path} has finished; start it again: `sessionrec run`.")
 
 
-def _outputs(
-    store: metadata_store.MetadataStore, context: metadata_store_pb2.Context
-) -> dict[str, Artifact]:
-    done = (metadata_store_pb2.Execution.COMPLETE, metadata_store_pb2.Execution.CACHED)
-    executions = {
-        e.id: e for e in store.get_executions_by_context(context.id) if e.last_known_state in done
+def serving(runs: list[Run]) -> tuple[Run | None, Run | None]:
+    """The run that made the newest version that was pushed, and the run of the version before.
+
+    Later runs that reuse a model have its version too; the first is the one that made it.
+    """
+    makers: dict[str, Run] = {}
+    for run in runs:
+        if run.pushed_path is not None:
+            makers.setdefault(Path(run.pushed_path).name, run)
+    newest = [makers[version] for version in sorted(makers, key=int)]
+    return (newest[-1] if newest else None, newest[-2] if len(newest) > 1 else None)
+
+
+def _read_run(store: metadata_store.MetadataStore, context: metadata_store_pb2.Context) -> Run:
+    executions = store.get_executions_by_context(context.id)
+    types = {t.id: t.name.rpartition(".")[2] for t in store.get_execution_types()}
+    state = metadata_store_pb2.Execution
+    failed = [types[e.type_id] for e in executions if e.last_known_state == state.FAILED]
+    done = {
+        e.id: types[e.type_id]
+        for e in executions
+        if e.last_known_state in (state.COMPLETE, state.CACHED)
     }
+    notes = {name: _value(value) for name, value in context.custom_properties.items()}
+    return Run(
+        context.name,
+        _outputs(store, done),
+        failed[0] if failed else None,
+        json.loads(notes.get(SETTINGS, "{}")),
+        notes.get(CODE, ""),
+    )
+
+
+def _outputs(
+    store: metadata_store.MetadataStore, component_of: dict[int, str]
+) -> dict[str, Artifact]:
+    """The outputs of executions, by execution id."""
     events = [
         event
-        for event in store.get_events_by_execution_ids(list(executions))
+        for event in store.get_events_by_execution_ids(list(component_of))
         if event.type == metadata_store_pb2.Event.OUTPUT
     ]
     artifacts = {a.id: a for a in store.get_artifacts_by_id([e.artifact_id for e in events])}
-    types = {t.id: t.name.rpartition(".")[2] for t in store.get_execution_types()}
-    outputs = {}
-    for event in events:
-        component = types[executions[event.execution_id].type_id]
-        artifact = artifacts[event.artifact_id]
-        outputs[f"{component}.{event.path.steps[0].key}"] = Artifact(
-            artifact.uri, {k: _value(v) for k, v in artifact.custom_properties.items()}
+    return {
+        f"{component_of[event.execution_id]}.{event.path.steps[0].key}": Artifact(
+            artifacts[event.artifact_id].uri,
+            {k: _value(v) for k, v in artifacts[event.artifact_id].custom_properties.items()},
         )
-    return outputs
+        for event in events
+    }
 
 
 def _value(value: metadata_store_pb2.Value) -> Any:
     kind = value.WhichOneof("value")
     return getattr(value, kind) if kind else None
-
-
-def _model_names(evaluation_uri: str) -> list[str]:
-    with open(os.path.join(evaluation_uri, "eval_config.json")) as file:  # noqa: PTH123
-        specs = json.load(file)["evalConfig"]["modelSpecs"]
-    return [spec.get("name", "") for spec in specs]
-
-
-def _reason(failure) -> str:
-    name = failure.metric_key.name.replace("_at_", "@")
-    bound = failure.metric_threshold
-    if failure.metric_key.is_diff:
-        allowed = -bound.change_threshold.absolute.value
-        drop = -failure.metric_value.double_value.value
-        return (
-            f"not blessed: {name} is {drop:.4f} below the last blessed model's; "
-            f"evaluate.max_drop allows {allowed:g}"
-        )
-    lowest = bound.value_threshold.lower_bound.value
-    value = failure.metric_value.double_value.value
-    return f"not blessed: {name} is {value:.4f}, the configuration asks for at least {lowest:g}"

@@ -2,8 +2,12 @@
 
 On Kubeflow v2 an input cannot be left out at run time, so that "no blessed model yet" arrives as
 a model artifact without a model in it. TFX's own Evaluator would try to load that.
+
+It also counts the items of the training sessions, which metrics of popularity and novelty need, and
+gives each metric the path of the counts as its setting `items`.
 """
 
+import json
 from typing import Any
 
 from absl import logging
@@ -11,14 +15,20 @@ from tfx import types
 from tfx.components.evaluator import component, executor
 from tfx.dsl.components.base import executor_spec
 from tfx.dsl.io import fileio
-from tfx.types import standard_component_specs
+from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import path_utils
+
+from components.evaluation.training_items import write_training_items
+from model import features
 
 _SAVED_MODEL = "saved_model.pb"
 
 
 class Executor(executor.Executor):
-    """Evaluates without a baseline when the baseline's artifact holds no SavedModel."""
+    """Evaluates without a baseline when the baseline's artifact holds no SavedModel.
+
+    The examples need a split `refit`: what the model was trained on.
+    """
 
     def Do(  # noqa: N802
         self,
@@ -35,7 +45,24 @@ class Executor(executor.Executor):
                 for key, artifacts in input_dict.items()
                 if key != standard_component_specs.BASELINE_MODEL_KEY
             }
-        super().Do(input_dict, output_dict, exec_properties)
+        items = write_training_items(
+            artifact_utils.get_split_uri(
+                input_dict[standard_component_specs.EXAMPLES_KEY], features.REFIT_SPLIT
+            ),
+            artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY]),
+        )
+        key = standard_component_specs.EVAL_CONFIG_KEY
+        with_items = {**exec_properties, key: _with_setting(exec_properties[key], "items", items)}
+        super().Do(input_dict, output_dict, with_items)
+
+
+def _with_setting(eval_config: str, name: str, value: str) -> str:
+    """The EvalConfig (JSON) with one more setting of every metric."""
+    config = json.loads(eval_config)
+    for spec in config["metrics_specs"]:
+        for metric in spec["metrics"]:
+            metric["config"] = json.dumps({**json.loads(metric["config"]), name: value})
+    return json.dumps(config)
 
 
 def _holds_model(artifact: types.Artifact) -> bool:

@@ -37,6 +37,11 @@ def recall(hits: np.ndarray, target_size: np.ndarray, k: int) -> np.ndarray:
     return hits[:, :k].sum(1) / target_size
 
 
+def precision(hits: np.ndarray, target_size: np.ndarray, k: int) -> np.ndarray:
+    """Hits among the first k over k, also of shorter lists (Manning et al. 2008, section 8.4)."""
+    return hits[:, :k].sum(1) / k
+
+
 def hit_rate(hits: np.ndarray, target_size: np.ndarray, k: int) -> np.ndarray:
     """1 where the first k hold a relevant item, else 0."""
     return hits[:, :k].any(1).astype(float)
@@ -62,8 +67,25 @@ def mrr(hits: np.ndarray, target_size: np.ndarray, k: int) -> np.ndarray:
     return np.where(cut.any(1), 1 / (cut.argmax(1) + 1), 0.0)
 
 
+def average_precision(hits: np.ndarray, target_size: np.ndarray, k: int) -> np.ndarray:
+    """Sum of the precision at each hit among the first k, over all relevant items.
+
+    Manning et al. 2008, section 8.4; cut at k as trec_eval's `map_cut`.
+    """
+    cut = hits[:, :k]
+    at_rank = cut.cumsum(1) / np.arange(1, cut.shape[1] + 1)
+    return (at_rank * cut).sum(1) / target_size
+
+
 METRICS: Mapping = MappingProxyType(
-    {"recall": recall, "ndcg": ndcg, "hit_rate": hit_rate, "mrr": mrr}
+    {
+        "recall": recall,
+        "ndcg": ndcg,
+        "precision": precision,
+        "hit_rate": hit_rate,
+        "mrr": mrr,
+        "map": average_precision,
+    }
 )
 
 

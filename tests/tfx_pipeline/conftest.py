@@ -2,6 +2,7 @@
 
 import pytest
 from tiny_servables import BAD_LIST, GOOD_LIST, save_examples, save_servable
+from tiny_store import make_artifacts
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +18,9 @@ def good_model(tmp_path_factory) -> str:
 @pytest.fixture(scope="session")
 def bad_model(tmp_path_factory) -> str:
     return save_servable(tmp_path_factory.mktemp("bad"), BAD_LIST)
+
+
+@pytest.fixture(scope="session")
+def artifacts(tmp_path_factory):
+    """The configuration and the artifacts of a log with two evaluated models."""
+    return make_artifacts(tmp_path_factory.mktemp("artifacts"))

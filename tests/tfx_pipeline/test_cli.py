@@ -95,7 +95,9 @@ def test_recommend_needs_a_user_or_a_history(sessionrec, flags):
     assert (answer.code, answer.error) == (USAGE_ERROR, "Give either --user or --history.")
 
 
-@pytest.mark.parametrize("command", [("recommend", "--user", "u1"), ("report",)])
+@pytest.mark.parametrize(
+    "command", [("recommend", "--user", "u1"), ("report",), ("monitor", "--requests", "x")]
+)
 def test_what_needs_a_run_before_the_first_run(sessionrec, command):
     answer = sessionrec(*command, "--config", "shop.toml")
     assert answer.code == FAILURE

@@ -112,6 +112,11 @@ def test_all_mistakes_are_listed_at_once(shop):
     [
         ("evaluate.cutoffs=[20, 10]", "evaluate: cutoffs must increase. Received: [20, 10]"),
         (
+            "evaluate.slices=['history_sessions*colour']",
+            "evaluate.slices takes history_sessions, recent_sessions, target_popularity and "
+            "crosses a*b of them. Received: 'colour'",
+        ),
+        (
             "serve.max_k=5",
             "serve.max_k must reach evaluate.cutoffs. Received: 5 and [10, 20]",
         ),

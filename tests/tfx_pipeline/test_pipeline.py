@@ -125,6 +125,8 @@ def test_the_configuration_names_the_pipeline_and_its_folders(shop):
         ("model.min_sessions_per_item=2", {"Transform", "Trainer"}),
         ("train.epochs=1", {"Trainer"}),
         ("evaluate.min_recall=0.5", {"Evaluator"}),
+        ("evaluate.slices=['brand']", {"Evaluator"}),
+        ("evaluate.max_item_drift=0.9", {"ExampleValidator"}),
         ("evaluate.cutoffs=[5]", {"Evaluator", "CounterBaselines"}),
         ("serve.max_k=50", {"Trainer"}),
         # What people read has no part in the result.

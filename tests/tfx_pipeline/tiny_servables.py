@@ -17,7 +17,7 @@ GOOD_LIST = ["a", "b", "c"]
 BAD_LIST = ["z", "y", "a"]
 
 
-def example(sessions: int, target: list[str], engaged: list[int]) -> bytes:
+def example(user_id: str, sessions: int, target: list[str], engaged: list[int]) -> bytes:
     def ints(values):
         return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
 
@@ -26,7 +26,7 @@ def example(sessions: int, target: list[str], engaged: list[int]) -> bytes:
         return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
 
     feature = {
-        features.USER_ID: texts(["user"]),
+        features.USER_ID: texts([user_id]),
         features.ITEM_ID: texts(["a", "b"] * sessions),
         features.ENGAGED: ints([1, 1] * sessions),
         features.TIMESTAMP: ints([1, 2] * sessions),
@@ -53,21 +53,37 @@ class FixedList(tf.Module):
             "score": tf.zeros([batch, self._items.shape[1]]),
         }
 
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None], tf.string, name="examples"),
+            tf.TensorSpec([None, None], tf.string, name="candidate_item_id"),
+        ]
+    )
+    def rank(self, examples, candidate_item_id):
+        is_first = tf.equal(candidate_item_id, tf.strings.as_string(self._items)[:, :1])
+        return {"score": tf.cast(is_first, tf.float32)}
+
 
 def save_servable(folder: Path, items: list) -> str:
     """Writes a model artifact's folder and returns it."""
     module = FixedList(items)
-    tf.saved_model.save(
-        module, str(folder / "Format-Serving"), {"serving_default": module.serving_default}
-    )
+    signatures = {"serving_default": module.serving_default, "rank": module.rank}
+    tf.saved_model.save(module, str(folder / "Format-Serving"), signatures)
     return str(folder)
 
 
-def save_examples(folder: Path) -> str:
-    """Writes `REQUESTS` as the split `test` of an Examples artifact and returns its folder."""
-    (folder / "Split-test").mkdir()
-    path = folder / "Split-test" / "data_tfrecord-00000-of-00001.gz"
-    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-        for request in REQUESTS:
-            writer.write(example(*request))
+def save_examples(folder: Path, copies: int = 1, requests: list = REQUESTS) -> str:
+    """Writes requests as the splits `test` and `refit` of an Examples artifact; returns its folder.
+
+    Args:
+      folder: of the artifact.
+      copies: how often each request is there.
+      requests: sessions, target and engaged as `example` takes them; users are numbered.
+    """
+    for split in (features.TEST_SPLIT, features.REFIT_SPLIT):
+        (folder / f"Split-{split}").mkdir(parents=True)
+        path = folder / f"Split-{split}" / "data_tfrecord-00000-of-00001.gz"
+        with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
+            for number, request in enumerate(requests * copies):
+                writer.write(example(str(number), *request))
     return str(folder)

@@ -7,7 +7,7 @@ from tensorflow_data_validation.statistics import stats_impl
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.errors import DataError
-from components.evaluation.example_validator import Executor
+from components.evaluation.example_validator import MAX_ITEM_DRIFT, Executor, read_drift
 from components.ingestion import SCHEMA
 
 CLEAN = {
@@ -47,7 +47,8 @@ def validate(tmp_path, **splits):
         "schema": [artifact(standard_artifacts.Schema, tmp_path / "schema")],
     }
     anomalies = artifact(standard_artifacts.ExampleAnomalies, tmp_path / "anomalies")
-    result = Executor().Do(inputs, {"anomalies": [anomalies]}, {"exclude_splits": "[]"})
+    properties = {"exclude_splits": "[]", MAX_ITEM_DRIFT: 0.6}
+    result = Executor().Do(inputs, {"anomalies": [anomalies]}, properties)
     return result, anomalies
 
 
@@ -82,3 +83,30 @@ def test_a_missing_feature_is_named(tmp_path):
     columns = {name: values for name, values in CLEAN.items() if name != "session_length"}
     with pytest.raises(DataError, match="train: session_length: Column dropped"):
         validate(tmp_path, train=columns)
+
+
+def with_targets(*items: bytes) -> dict:
+    """Two users, with the same target session each."""
+    return CLEAN | {
+        "target_item_id": [list(items)] * 2,
+        "target_engaged": [[1] * len(items)] * 2,
+    }
+
+
+@pytest.mark.parametrize(
+    ("after", "divergence"),
+    [
+        ((b"a", b"b"), 0),
+        # P = (1/2, 1/2, 0), Q = (0, 1/2, 1/2), M = (1/4, 1/2, 1/4): KL(P|M) = KL(Q|M) = 1/2 bit.
+        ((b"b", b"c"), 0.5),
+    ],
+)
+def test_drift_of_items_is_measured(tmp_path, after, divergence):
+    _, anomalies = validate(tmp_path, eval=with_targets(b"a", b"b"), test=with_targets(*after))
+    measured, accepted = read_drift(anomalies.uri)
+    assert (measured, accepted) == (pytest.approx(divergence), 0.6)
+
+
+def test_other_items_in_the_test_split_stop_the_run(tmp_path):
+    with pytest.raises(DataError, match=r"test: target_item_id: High .*evaluate\.max_item_drift"):
+        validate(tmp_path, eval=with_targets(b"a", b"b"), test=with_targets(b"c", b"d"))

@@ -25,6 +25,10 @@ RELEVANT = [{"a", "b", "c"}, {"a"}, {"a", "b"}]
         ("ndcg@4", [1.5 / 2.1309298, 0.4306766, 0]),
         # With k = 1 the ideal list is one item long, although three are relevant.
         ("ndcg@1", [1, 0, 0]),
+        ("precision@4", [2 / 4, 1 / 4, 0]),
+        # Precision 1 at rank 1 and 2/3 at rank 3, over three relevant items.
+        ("map@3", [(1 + 2 / 3) / 3, 0, 0]),
+        ("map@4", [(1 + 2 / 3) / 3, 1 / 4, 0]),
         ("mrr@3", [1, 0, 0]),
         ("mrr@4", [1, 1 / 4, 0]),
     ],
@@ -74,6 +78,8 @@ def test_order_beyond_the_cutoff_does_not_matter(recommended, relevant, k, rando
 def test_a_perfect_list_scores_1(relevant, others, k):
     perfect = [*relevant, *(item for item in others if item not in relevant)]
     values = ranking_metrics([perfect], [relevant], (k,))
-    for name in METRICS.keys() - {"recall"}:
-        assert values[f"{name}@{k}"][0] == pytest.approx(1)
-    assert values[f"recall@{k}"][0] == pytest.approx(min(k, len(relevant)) / len(relevant))
+    found = min(k, len(relevant))
+    expected = {"recall": found / len(relevant), "map": found / len(relevant)}
+    expected["precision"] = found / k
+    for name in METRICS:
+        assert values[f"{name}@{k}"][0] == pytest.approx(expected.get(name, 1))

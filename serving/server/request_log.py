@@ -1,0 +1,79 @@
+"""A sample of the answered Predict requests, as TFRecords of PredictionLog.
+
+The configuration is the `logging_config` of a model in TensorFlow Serving's model configuration:
+
+    log_collector_config { type: "tfrecord" filename_prefix: "/logs/requests" }
+    sampling_config { sampling_rate: 0.01 }
+
+Stock TensorFlow Serving reads this configuration too, but has no collector compiled in.
+"""
+
+import logging
+import os
+import random
+import threading
+import time
+from pathlib import Path
+
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+from tensorflow_serving.config import logging_config_pb2
+
+COLLECTOR = "tfrecord"
+_LOG = logging.getLogger(__name__)
+
+
+class RequestLog:
+    """Appends to one file of its own, PREFIX-SECONDS-PID.tfrecord; threads may share it."""
+
+    def __init__(self, config: logging_config_pb2.LoggingConfig, seed: int | None = None):
+        """Opens the file.
+
+        Args:
+            config: which collector, where to, and the share of requests.
+            seed: of the sampling; None takes one from the system.
+
+        Raises:
+            ValueError: the collector is of another type, has no prefix, or the rate is not from 0
+                to 1.
+            OSError: the file's folder cannot be made.
+        """
+        collector, rate = config.log_collector_config, config.sampling_config.sampling_rate
+        if collector.type != COLLECTOR:
+            raise ValueError(f"log_collector_config.type must be {COLLECTOR!r}: {collector.type!r}")
+        if not collector.filename_prefix:
+            raise ValueError("log_collector_config.filename_prefix is missing")
+        if not 0 <= rate <= 1:
+            raise ValueError(f"sampling_rate must be from 0 to 1: {rate}")
+        self.path = f"{collector.filename_prefix}-{int(time.time())}-{os.getpid()}.tfrecord"
+        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        self._sampling = config.sampling_config
+        self._random = random.Random(seed)
+        self._lock = threading.Lock()
+        self._writer = tf.io.TFRecordWriter(self.path)
+
+    def collect(
+        self, request: predict_pb2.PredictRequest, response: predict_pb2.PredictResponse
+    ) -> None:
+        """Writes the call if it is drawn. A file that cannot be written is logged, not raised."""
+        with self._lock:
+            if self._random.random() >= self._sampling.sampling_rate:
+                return
+        entry = prediction_log_pb2.PredictionLog()
+        entry.log_metadata.model_spec.CopyFrom(response.model_spec)
+        entry.log_metadata.sampling_config.CopyFrom(self._sampling)
+        entry.log_metadata.timestamp_secs = int(time.time())
+        entry.predict_log.request.CopyFrom(request)
+        entry.predict_log.response.CopyFrom(response)
+        record = entry.SerializeToString()
+        try:
+            with self._lock:
+                self._writer.write(record)
+                self._writer.flush()
+        except tf.errors.OpError as error:
+            _LOG.error("a request could not be logged to %s: %s", self.path, error)
+
+    def close(self) -> None:
+        """Ends the file."""
+        with self._lock:
+            self._writer.close()

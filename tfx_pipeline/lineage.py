@@ -1,0 +1,66 @@
+"""Notes on a run in ML Metadata that TFX does not take: the configuration and the code."""
+
+import hashlib
+import json
+from importlib import metadata
+from pathlib import Path
+
+from ml_metadata import metadata_store
+from ml_metadata.proto import metadata_store_pb2
+from tfx import v1 as tfx
+
+from tfx_pipeline.config import Config
+
+RUN_CONTEXT = "pipeline_run"
+SETTINGS, CODE = "sessionrec_settings", "sessionrec_code"
+PACKAGES = ("components", "model", "serving", "tfx_pipeline")
+
+
+def code_version() -> str:
+    """The package's version and a digest of its sources, which differs for any change of them."""
+    root = Path(__file__).parents[1]
+    digest = hashlib.sha256()
+    for package in PACKAGES:
+        for path in sorted((root / package).rglob("*.py")):
+            digest.update(path.read_bytes())
+    return f"{metadata.version('sessionrec-tfx')} ({digest.hexdigest()[:12]})"
+
+
+def open_store(metadata_path: str) -> metadata_store.MetadataStore:
+    """The store of an SQLite file."""
+    return metadata_store.MetadataStore(
+        tfx.orchestration.metadata.sqlite_metadata_connection_config(metadata_path)
+    )
+
+
+def run_contexts(store: metadata_store.MetadataStore) -> list[metadata_store_pb2.Context]:
+    """The runs, oldest first."""
+    return sorted(store.get_contexts_by_type(RUN_CONTEXT), key=lambda context: context.id)
+
+
+def record(metadata_path: str, config: Config) -> None:
+    """Note configuration and code on the runs that have no note yet: the one that just ended."""
+    store = open_store(metadata_path)
+    code = code_version()
+    new = [c for c in run_contexts(store) if SETTINGS not in c.custom_properties]
+    for context in new:
+        context.custom_properties[SETTINGS].string_value = config.model_dump_json()
+        context.custom_properties[CODE].string_value = code
+    store.put_contexts(new)
+
+
+def changes(before: dict, after: dict) -> dict[str, tuple[str, str]]:
+    """Settings that differ: 'section.key' -> (before, after), as JSON; '' where there is none."""
+    old, new = _flat(before), _flat(after)
+    names = sorted(old.keys() | new.keys())
+    return {n: (old.get(n, ""), new.get(n, "")) for n in names if old.get(n) != new.get(n)}
+
+
+def _flat(settings: dict, prefix: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            found |= _flat(value, f"{prefix}{name}.")
+        else:
+            found[f"{prefix}{name}"] = json.dumps(value)
+    return found

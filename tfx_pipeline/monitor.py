@@ -1,0 +1,160 @@
+"""After deployment: are served requests like those of evaluation, and do the lists hit?"""
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+
+from pydantic import BaseModel
+from scipy import stats
+
+from components.evaluation.ranking import ranking_metrics
+from components.evaluation.request_arrays import read_records
+from components.evaluation.training_items import FILE, read_training_items
+from components.ingestion.shards import split_folder
+from model import features
+from tfx_pipeline.config import Config
+from tfx_pipeline.evaluation import CANDIDATE
+from tfx_pipeline.request_features import NUMBERS, UNKNOWN, mean, request_features, statistics
+from tfx_pipeline.results import OVERALL, Figure
+from tfx_pipeline.runs import EVALUATION, Run, RunError, all_runs, serving
+from tfx_pipeline.served import Served, outcomes, read_served
+from tfx_pipeline.statistics import divergence
+
+FILE_NAME = "monitor.json"
+
+
+class Measure(BaseModel):
+    """One comparison.
+
+    Attributes:
+      name: what is compared.
+      served: its value for served requests.
+      expected: its value in evaluation; None where there is none.
+      limit: what `served` may not pass.
+      is_alert: whether it did.
+    """
+
+    name: str
+    served: str
+    expected: str
+    limit: str
+    is_alert: bool
+
+
+class Monitoring(BaseModel):
+    """All comparisons of one look at the logged requests; times in UTC."""
+
+    written: str
+    requests: int
+    with_outcome: int
+    measures: list[Measure]
+
+    @property
+    def alerts(self) -> list[Measure]:
+        """What passed its limit."""
+        return [measure for measure in self.measures if measure.is_alert]
+
+
+def monitor(config: Config, pattern: str) -> Monitoring:
+    """Compare logged requests with the serving model's evaluation; write `monitor.json`.
+
+    Args:
+      config: of the pipeline; its log says what users did next.
+      pattern: the files of PredictionLogs.
+
+    Raises:
+      RunError: nothing was pushed yet.
+      DataError: the files or the log cannot be read, or there are too few requests.
+    """
+    run, _ = serving([r for r in all_runs(config.metadata_path) if EVALUATION in r.outputs])
+    if run is None:
+        raise RunError("No run has pushed a model: there is nothing to compare requests with.")
+    served = read_served(pattern)
+    if len(served) < config.monitor.min_requests:
+        raise RunError(
+            f"{len(served)} requests are too few to compare; monitor.min_requests asks for "
+            f"{config.monitor.min_requests}."
+        )
+    hits = [(each.items, then) for each, then in zip(served, outcomes(served, config), strict=True)]
+    judged = [(items, then) for items, then in hits if items and then]
+    found = Monitoring(
+        written=f"{datetime.datetime.now(datetime.UTC):%d %b %Y %H:%M}",
+        requests=len(served),
+        with_outcome=len(judged),
+        measures=[*_skew(config, run, served), *_quality(config, run, judged)],
+    )
+    (Path(config.run_folder) / FILE_NAME).write_text(found.model_dump_json(indent=2))
+    return found
+
+
+def read_monitoring(config: Config) -> Monitoring | None:
+    """What `monitor` wrote last, if it did."""
+    path = Path(config.run_folder) / FILE_NAME
+    return Monitoring.model_validate_json(path.read_text()) if path.exists() else None
+
+
+def _skew(config: Config, run: Run, served: Sequence[Served]) -> list[Measure]:
+    items = read_training_items(f"{run.outputs[EVALUATION].uri}/{FILE}")
+    expected = list(read_records(split_folder(run.examples_uri, features.TEST_SPLIT)))
+    before, now = (
+        request_features(examples, items) for examples in (expected, [s.example for s in served])
+    )
+    unknown_before, unknown_now = (mean(each[UNKNOWN]) for each in (before, now))
+    limit = config.monitor.max_unknown_items
+    measures = [
+        Measure(
+            name="items that training did not have, share",
+            served=f"{unknown_now:.3f}",
+            expected=f"{unknown_before:.3f}",
+            limit=f"at most {limit:g}",
+            is_alert=unknown_now > limit,
+        )
+    ]
+    expected_statistics, served_statistics = map(statistics, (before, now))
+    for name in (features.ITEM_ID, *NUMBERS):
+        skew = divergence(expected_statistics, served_statistics, name)
+        if skew is None:
+            continue
+        means = [
+            f"mean {mean(each[name]):.2f}" if name in NUMBERS else "" for each in (before, now)
+        ]
+        measures.append(
+            Measure(
+                name=name.replace("_", " "),
+                served=f"divergence {skew:.3f} {means[1]}".strip(),
+                expected=means[0],
+                limit=f"at most {config.monitor.max_skew:g}",
+                is_alert=skew > config.monitor.max_skew,
+            )
+        )
+    return measures
+
+
+def _quality(
+    config: Config, run: Run, judged: Sequence[tuple[list[str], set[str]]]
+) -> list[Measure]:
+    """Recall and NDCG of served lists; an alert if surely below evaluation's by `max_drop`."""
+    if len(judged) < config.monitor.min_requests:
+        return []
+    lists, targets = zip(*judged, strict=True)
+    k = config.evaluate.cutoffs[-1]
+    measures = []
+    for name, values in ranking_metrics(lists, targets, [k]).items():
+        if name not in (f"recall@{k}", f"ndcg@{k}"):
+            continue
+        middle, error = values.mean(), stats.sem(values)
+        low, high = (
+            stats.t.interval(0.95, len(values) - 1, middle, error) if error else (middle, middle)
+        )
+        expected = run.results[CANDIDATE][OVERALL][name]
+        lowest = expected.value - config.evaluate.max_drop
+        measures.append(
+            Measure(
+                name=f"{name} of served lists",
+                served=str(Figure(middle, middle - margin, middle + margin)),
+                expected=str(expected),
+                limit=f"not surely below {lowest:.4f}",
+                is_alert=middle + margin < lowest,
+            )
+        )
+    return measures
