@@ -7,9 +7,9 @@ import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
 
 from tfx_pipeline.evaluate_config import CROSS, EvaluateConfig
-from tfx_pipeline.ranking_metrics import SURE_CHANGE, SURE_SLICE_CHANGE
 from tfx_pipeline.shown_scores import shown_scores_extractor
 from tfx_pipeline.slices import slice_extractor
+from tfx_pipeline.sure_change import SURE_CHANGE, SURE_SLICE_CHANGE
 
 SIGNATURE = "serving_default"
 CANDIDATE = "candidate"

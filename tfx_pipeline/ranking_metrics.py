@@ -9,21 +9,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 import apache_beam as beam
 import numpy as np
 import tensorflow_model_analysis as tfma
-from scipy import stats
 from tensorflow_model_analysis.metrics import metric_types
-from tensorflow_model_analysis.utils import math_util, util
+from tensorflow_model_analysis.utils import util
 
 from components.evaluation.training_items import read_training_items
 from model import features
 from tfx_pipeline.request_values import Answer, request_values, value_names
 from tfx_pipeline.shown_scores import shown_scores_key
+from tfx_pipeline.sure_change import sure_changes
 
 LIST_OUTPUT = "item_id"  # the list of `serving_default`: string [batch, k], best first
 COVERAGE, REQUESTS = "coverage", "requests"
-SURE_CHANGE, SURE_SLICE_CHANGE = "sure_change", "sure_slice_change"
-# There are many slices, and one in forty would fall below its 95% interval by chance: for slices
-# the interval is the 99.9% one. The jackknife's has 19 degrees of freedom.
-SLICE_FACTOR = stats.t.ppf(0.9995, 19) / stats.t.ppf(0.975, 19)
 
 
 class RankingMetrics(tfma.metrics.Metric):
@@ -181,37 +177,6 @@ def _computations(
                 preprocessors=[_Evaluate(cutoffs, items, model_name)],
                 combiner=mean,
             ),
-            _sure_changes(key, f"ndcg@{cutoffs[-1]}", min_slice_size),
+            sure_changes(key, f"ndcg@{cutoffs[-1]}", REQUESTS, min_slice_size),
         ]
     return computations
-
-
-def _sure_changes(
-    key: Callable[[str], metric_types.MetricKey], metric: str, min_slice_size: int
-) -> metric_types.CIDerivedMetricComputation:
-    """TFMA's thresholds do not read intervals: this gives them a difference that noise leaves 0."""
-    changes = [key(name).make_diff_key() for name in (SURE_CHANGE, SURE_SLICE_CHANGE)]
-
-    def result(metrics: metric_types.MetricsDict) -> dict:
-        difference = metrics.get(key(metric).make_diff_key())
-        if difference is None:  # no baseline, or the baseline itself
-            return {}
-        in_slice = 0.0
-        if float(metrics[key(REQUESTS)]) >= min_slice_size:
-            in_slice = _sure(difference, SLICE_FACTOR)
-        return dict(zip(changes, (_sure(difference), in_slice), strict=True))
-
-    return metric_types.CIDerivedMetricComputation(keys=changes, result=result)
-
-
-def _sure(difference, factor: float = 1) -> float:
-    """The difference if its interval leaves out 0; without one, too few requests say nothing."""
-    if not hasattr(difference, "sample_standard_deviation"):
-        return 0.0
-    _, low, high = math_util.calculate_confidence_interval(difference)
-    return float(difference) if is_sure(float(low), float(high), factor) else 0.0
-
-
-def is_sure(low: float, high: float, factor: float = 1) -> bool:
-    """Whether an interval leaves out 0, made wider by a factor."""
-    return abs(low + high) > factor * (high - low)

@@ -3,8 +3,9 @@
 import tensorflow_model_analysis as tfma
 
 from tfx_pipeline.evaluation import CANDIDATE
-from tfx_pipeline.ranking_metrics import REQUESTS, SURE_CHANGE, SURE_SLICE_CHANGE
+from tfx_pipeline.ranking_metrics import REQUESTS
 from tfx_pipeline.results import DIFFERENCE, OVERALL, Figure, Figures, read_results, slice_name
+from tfx_pipeline.sure_change import SURE_CHANGE, SURE_SLICE_CHANGE
 
 # The setting of [evaluate] behind each minimum, by the metric's name up to its cutoff.
 MINIMA = {"recall": "min_recall", "ndcg": "min_ndcg", "ndcg_over_popularity": "min_gain"}

@@ -6,9 +6,10 @@ from pathlib import Path
 
 from tfx_pipeline.evaluation import CANDIDATE
 from tfx_pipeline.lineage import changes
-from tfx_pipeline.ranking_metrics import REQUESTS, SLICE_FACTOR, is_sure
+from tfx_pipeline.ranking_metrics import REQUESTS
 from tfx_pipeline.results import DIFFERENCE, OVERALL, Figure
 from tfx_pipeline.runs import EVALUATION, Run, serving
+from tfx_pipeline.sure_change import SLICE_FACTOR, is_sure
 from tfx_pipeline.verdict import describe_change, main_metric
 
 

@@ -1,0 +1,67 @@
+"""What counts as sure, and which runs are named."""
+
+import pytest
+
+from tfx_pipeline.report.facts import mark_of, moment
+from tfx_pipeline.results import Figure
+from tfx_pipeline.runs import Artifact, Run, serving
+from tfx_pipeline.sure_change import SLICE_FACTOR, is_sure
+from tfx_pipeline.verdict import describe_change
+
+
+def run(run_id: str, pushed: str | None = None, blessed: int = 1) -> Run:
+    properties = {"pushed_destination": pushed} if pushed else {}
+    return Run(
+        run_id,
+        {
+            "Pusher.pushed_model": Artifact("", properties),
+            "Evaluator.blessing": Artifact("", {"blessed": blessed}),
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "factor", "expected"),
+    [
+        (0.01, 0.03, 1, True),
+        (-0.01, 0.03, 1, False),
+        (-0.03, -0.01, 1, True),
+        # Twice as wide, from 0.01 to 0.03 becomes from 0 to 0.04.
+        (0.01, 0.03, 2.1, False),
+        (0.01, 0.03, 1.9, True),
+    ],
+)
+def test_an_interval_that_leaves_out_0_is_sure(low, high, factor, expected):
+    assert is_sure(low, high, factor) == expected
+
+
+def test_slices_have_the_wider_interval():
+    """Student's t with 19 degrees of freedom: 3.883 at 0.05%, 2.093 at 2.5% of each side."""
+    assert pytest.approx(3.883 / 2.093, abs=1e-3) == SLICE_FACTOR
+
+
+def test_the_newest_version_serves_and_the_run_that_made_it_is_named():
+    first, second, reused = run("1", "s/9"), run("2", "s/10"), run("3", "s/10")
+    refused = run("4", blessed=0)
+    runs = [first, second, reused, refused]
+    assert serving(runs) == (second, first)
+    assert serving([refused]) == (None, None)
+    assert [mark_of(each, runs) for each in runs] == ["pushed", "pushed", "blessed", "refused"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (Figure(0.02, 0.01, 0.03), "better by 0.0200 [0.0100, 0.0300]"),
+        (Figure(-0.02, -0.03, -0.01), "worse by 0.0200 [0.0100, 0.0300]"),
+        (Figure(-0.02, -0.05, 0.01), "the same within noise: -0.0200 [-0.0500, 0.0100]"),
+        (Figure(-0.02), "the same within noise: -0.0200"),
+    ],
+)
+def test_a_change_in_words(change, words):
+    assert describe_change(change) == words
+
+
+def test_a_run_id_that_is_no_time_is_shown_as_it_is():
+    assert moment("2026-11-25T03:40:00.1") == "25 Nov 2026 03:40"
+    assert moment("nightly") == "nightly"
