@@ -142,10 +142,8 @@ def _quality(
     for name, values in ranking_metrics(lists, targets, [k]).items():
         if name not in (f"recall@{k}", f"ndcg@{k}"):
             continue
-        middle, error = values.mean(), stats.sem(values)
-        low, high = (
-            stats.t.interval(0.95, len(values) - 1, middle, error) if error else (middle, middle)
-        )
+        middle = float(values.mean())
+        margin = float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
         expected = run.results[CANDIDATE][OVERALL][name]
         lowest = expected.value - config.evaluate.max_drop
         measures.append(
