@@ -41,7 +41,7 @@ def run_pipeline(config: Config, console: Console, until: str | None = None) -> 
     found = versions(config.serving_folder)
     pipeline = create_pipeline(
         config,
-        str(SCHEMA),
+        SCHEMA.read_text(),
         item_table_digest=_check_item_table(config),
         known_version=str(found[-1]) if found else "",
     )
