@@ -1,4 +1,4 @@
-"""The command line `sessionrec`: run, serve, recommend, report, benchmark.
+"""The command line `sessionrec`: run, serve, recommend, report, benchmark, kubeflow.
 
 TensorFlow is imported inside the commands, once its own output goes to a log file.
 """
@@ -16,6 +16,7 @@ from rich.console import Console
 from components.errors import DataError
 from tfx_pipeline.config import Config, ConfigError, load_config
 from tfx_pipeline.console import quiet
+from tfx_pipeline.kubeflow.cli import app as kubeflow
 
 DEFAULT_CONFIG = Path("configs/complete_journey.toml")
 LOG_FILE = "sessionrec.log"
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 benchmark = typer.Typer(no_args_is_help=True, help="Measure, and write results with intervals.")
 app.add_typer(benchmark, name="benchmark")
+app.add_typer(kubeflow, name="kubeflow")
 ConfigOption = Annotated[Path, typer.Option("--config", help="The data set's TOML file.")]
 SetOption = Annotated[
     list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting.")
@@ -110,14 +112,14 @@ def recommend(
         from serving.client import RecommenderClient, RecommenderError, Request
         from tfx_pipeline.demonstration import find_user, read_history, titles
         from tfx_pipeline.main_job import recommendations_table
-        from tfx_pipeline.runs import RunError, latest_run
+        from tfx_pipeline.runs import RunError, latest_run_of
 
         try:
             bought: frozenset[str] = frozenset()
             if history is not None:
                 request = Request(ANONYMOUS, read_history(history))
             else:
-                found = find_user(latest_run(settings.metadata_path).examples_uri, user)
+                found = find_user(latest_run_of(settings).examples_uri, user)
                 if found is None:
                     raise RunError(f"User {user!r} is not in the test split; give --history.")
                 request, bought = found.request, found.next_items
@@ -136,10 +138,10 @@ def report(config: ConfigOption = DEFAULT_CONFIG, set_: SetOption = []) -> None:
     settings = _load(config, set_)
     with quiet(_log_in(Path(settings.run_folder))) as console:
         from tfx_pipeline.report import write_report
-        from tfx_pipeline.runs import RunError, latest_run
+        from tfx_pipeline.runs import RunError, latest_run_of
 
         try:
-            path = write_report(settings, latest_run(settings.metadata_path))
+            path = write_report(settings, latest_run_of(settings))
         except RunError as error:
             console.print(f"error: {error}")
             sys.exit(FAILURE)

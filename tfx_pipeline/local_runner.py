@@ -16,6 +16,7 @@ from components.publishing.latest_blessed import versions
 from model.item_table import digest, read_item_table
 from tfx_pipeline.config import Config
 from tfx_pipeline.console import StageProgress
+from tfx_pipeline.metadata import connection
 from tfx_pipeline.pipeline import create_pipeline
 
 
@@ -46,9 +47,10 @@ def run_pipeline(config: Config, console: Console, until: str | None = None) -> 
         known_version=str(found[-1]) if found else "",
     )
     Path(config.run_folder).mkdir(parents=True, exist_ok=True)
-    pipeline.metadata_connection_config = (
-        tfx.orchestration.metadata.sqlite_metadata_connection_config(config.metadata_path)
-    )
+    try:
+        pipeline.metadata_connection_config = connection(config)
+    except ValueError as error:
+        raise StageError(str(error)) from None
     progress = StageProgress(console)
     logging.getLogger().setLevel(logging.INFO)
     absl.logging.set_verbosity(absl.logging.INFO)

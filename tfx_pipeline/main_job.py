@@ -14,7 +14,7 @@ from tfx_pipeline.config import Config
 from tfx_pipeline.demonstration import EvaluatedUser, find_user, titles
 from tfx_pipeline.local_runner import run_pipeline
 from tfx_pipeline.report import compared, write_report
-from tfx_pipeline.runs import Run, latest_run
+from tfx_pipeline.runs import Run, latest_run_of
 
 K = 10
 
@@ -28,7 +28,7 @@ def run_and_show(config: Config, options: str, console: Console) -> None:
       console: where results go.
     """
     run_pipeline(config, console)
-    run = latest_run(config.metadata_path)
+    run = latest_run_of(config)
     console.print(f"\n{run.summary.describe()}\n")
     console.print(metrics_table(run))
     for reason in run.verdict():

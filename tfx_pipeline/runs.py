@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import tensorflow_model_analysis as tfma
+from ml_metadata import errors as mlmd_errors
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 from tfx import v1 as tfx
@@ -14,10 +15,14 @@ from tfx import v1 as tfx
 from components.evaluation.counter_baselines import METRICS_FILE, REQUESTS
 from components.ingestion.summary import Summary, read_summary
 from model.fitting import read_curves
+from tfx_pipeline.config import Config
 from tfx_pipeline.evaluation import BASELINE, CANDIDATE
 from tfx_pipeline.history_slices import BUCKETS
+from tfx_pipeline.metadata import connection
 
 RUN_CONTEXT = "pipeline_run"
+PIPELINE_CONTEXT = "pipeline"
+LAST_OUTPUT = "Pusher.pushed_model"
 OVERALL = "all"
 MODEL = "sessionrec"
 DIFFERENCE = "_diff"
@@ -106,31 +111,64 @@ class Run:
         return self.outputs["ServableCheck.blessing"].properties.get("blessed") == 1
 
 
-def latest_run(metadata_path: str, output: str = "Pusher.pushed_model") -> Run:
-    """The newest run that has an output, unless given that of the last stage.
+def latest_run(metadata_path: str, output: str = LAST_OUTPUT) -> Run:
+    """The newest run in a SQLite file that has an output, unless given that of the last stage.
 
     Raises:
       RunError: the store is missing or has none.
     """
     if not Path(metadata_path).exists():
         raise RunError(f"There is no metadata store {metadata_path}; `sessionrec run` makes it.")
-    connection = tfx.orchestration.metadata.sqlite_metadata_connection_config(metadata_path)
-    store = metadata_store.MetadataStore(connection)
+    store = tfx.orchestration.metadata.sqlite_metadata_connection_config(metadata_path)
+    return _newest(metadata_store.MetadataStore(store), metadata_path, output)
+
+
+def latest_run_of(config: Config) -> Run:
+    """The newest finished run of the configuration's pipeline, in its metadata store.
+
+    Raises:
+      RunError: the store is missing, cannot be reached or has none.
+    """
+    host = config.metadata.host
+    if host is None:
+        return latest_run(config.metadata_path)
+    try:
+        store = metadata_store.MetadataStore(connection(config))
+        return _newest(store, host, LAST_OUTPUT, config.pipeline.name)
+    except (ValueError, mlmd_errors.StatusError) as error:
+        raise RunError(f"The metadata store on {host} cannot be read: {error}") from None
+
+
+def _newest(
+    store: metadata_store.MetadataStore, where: str, output: str, pipeline: str | None = None
+) -> Run:
+    """The newest run that has an output; of one pipeline, if several share the store."""
     contexts = sorted(store.get_contexts_by_type(RUN_CONTEXT), key=lambda c: c.id, reverse=True)
     for context in contexts:
-        outputs = _outputs(store, context)
-        if output in outputs:
-            return Run(context.name, outputs)
-    raise RunError(f"No run in {metadata_path} has finished; start it again: `sessionrec run`.")
+        executions = store.get_executions_by_context(context.id)
+        if pipeline is None or _is_of(store, executions, pipeline):
+            outputs = _outputs(store, executions)
+            if output in outputs:
+                return Run(context.name, outputs)
+    raise RunError(f"No run in {where} has finished; start it again: `sessionrec run`.")
+
+
+def _is_of(
+    store: metadata_store.MetadataStore,
+    executions: list[metadata_store_pb2.Execution],
+    pipeline: str,
+) -> bool:
+    return any(
+        context.type == PIPELINE_CONTEXT and context.name == pipeline
+        for context in (store.get_contexts_by_execution(executions[0].id) if executions else ())
+    )
 
 
 def _outputs(
-    store: metadata_store.MetadataStore, context: metadata_store_pb2.Context
+    store: metadata_store.MetadataStore, all_executions: list[metadata_store_pb2.Execution]
 ) -> dict[str, Artifact]:
     done = (metadata_store_pb2.Execution.COMPLETE, metadata_store_pb2.Execution.CACHED)
-    executions = {
-        e.id: e for e in store.get_executions_by_context(context.id) if e.last_known_state in done
-    }
+    executions = {e.id: e for e in all_executions if e.last_known_state in done}
     events = [
         event
         for event in store.get_events_by_execution_ids(list(executions))

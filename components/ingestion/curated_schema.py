@@ -1,4 +1,4 @@
-"""The schema of what ingestion writes, as an artifact; the runner's machine may not have its file."""
+"""The schema of what ingestion writes as an artifact, carried by the pipeline and not by a path."""
 
 from tfx import v1 as tfx
 from tfx.types import standard_artifacts

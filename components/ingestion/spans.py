@@ -91,7 +91,9 @@ def span_number(text: str) -> int:
     try:
         return (date.fromisoformat(text) - _EPOCH).days
     except ValueError:
-        raise DataError(f"A span is a number or a day like 2026-01-31. Received: {text!r}") from None
+        raise DataError(
+            f"A span is a number or a day like 2026-01-31. Received: {text!r}"
+        ) from None
 
 
 def paths(data: DataConfig, window: Window) -> list[str]:
