@@ -69,8 +69,7 @@ class Prepared:
         folder.mkdir()
         command = [sys.executable, "-m", "benchmarks.trial", f"--config={self.path}"]
         command += [f"--set={setting}" for setting in (*self.settings, *settings)]
-        command += [f"--metadata={self.config.metadata_path}", f"--folder={folder}"]
-        command.append(f"--users={users}")
+        command += [f"--folder={folder}", f"--users={users}"]
         log = folder / "log.txt"
         start = time.perf_counter()
         with log.open("w") as file:
@@ -102,5 +101,5 @@ def prepare(path: Path, settings: tuple[str, ...], protocol: str, console: Conso
     config = load_config(path, settings)
     console.print(f"{name}:")
     run_pipeline(config, console, until="Transform")
-    run = latest_run(config.metadata_path, TRANSFORMED)
+    run = latest_run(config, TRANSFORMED)
     return Prepared(dataset, path, settings, config, run.examples_uri)

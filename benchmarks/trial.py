@@ -25,16 +25,15 @@ SERVABLE, CURVES = "servable", "curves"
 _INTERACTIONS = "interactions.json"
 
 
-def train(config: Config, metadata_path: str, folder: Path, users: float = 1.0) -> None:
+def train(config: Config, folder: Path, users: float = 1.0) -> None:
     """Write a SavedModel, the learning curves and how much was trained on.
 
     Args:
-      config: of the variant.
-      metadata_path: of the pipeline whose latest Transform output is trained on.
+      config: of the variant; the latest Transform output of its pipeline is trained on.
       folder: gets `servable`, `curves` and `interactions.json`.
       users: share of the users that are trained on; the validation is the same.
     """
-    arguments = trainer_arguments(config, latest_run(metadata_path, TRANSFORMED).outputs)
+    arguments = trainer_arguments(config, latest_run(config, TRANSFORMED).outputs)
     if users < 1:
         arguments.train_files = [_thinned(files, users, folder) for files in arguments.train_files]
     arguments.serving_model_dir = str(folder / SERVABLE)
@@ -95,12 +94,11 @@ def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.trial")
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--set", action="append", default=[])
-    parser.add_argument("--metadata", required=True)
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--users", type=float, default=1.0)
     given = parser.parse_args(arguments)
     config = load_config(given.config, tuple(given.set))
-    train(config, given.metadata, given.folder, given.users)
+    train(config, given.folder, given.users)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Print docs/configuration.md from the configuration models: `python scripts/config_page.py`."""
 
 from collections.abc import Iterator
+from typing import get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -32,7 +33,8 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         nested = section_model(field.annotation)
         if nested is not None:
-            yield from _rows(nested, f"{prefix}{name}.")
+            named = "NAME." if get_origin(field.annotation) is dict else ""
+            yield from _rows(nested, f"{prefix}{name}.{named}")
         else:
             yield f"| `{prefix}{name}` | {_default(field)} | {field.description or ''} |"
 

@@ -1,4 +1,4 @@
-"""The command line `sessionrec`: run, serve, recommend, report, monitor, benchmark.
+"""The command line `sessionrec`: run, serve, recommend, report, monitor, benchmark, kubeflow.
 
 TensorFlow is imported inside the commands, once its own output goes to a log file.
 """
@@ -16,6 +16,7 @@ from rich.console import Console
 from components.errors import DataError
 from tfx_pipeline.config import Config, ConfigError, load_config
 from tfx_pipeline.console import quiet
+from tfx_pipeline.kubeflow.cli import app as kubeflow
 
 DEFAULT_CONFIG = Path("configs/complete_journey.toml")
 LOG_FILE = "sessionrec.log"
@@ -35,6 +36,7 @@ app = typer.Typer(
 )
 benchmark = typer.Typer(no_args_is_help=True, help="Measure, and write results with intervals.")
 app.add_typer(benchmark, name="benchmark")
+app.add_typer(kubeflow, name="kubeflow")
 ConfigOption = Annotated[Path, typer.Option("--config", help="The data set's TOML file.")]
 SetOption = Annotated[
     list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting.")
@@ -117,7 +119,7 @@ def recommend(
             if history is not None:
                 request = Request(ANONYMOUS, read_history(history))
             else:
-                found = find_user(latest_run(settings.metadata_path).examples_uri, user)
+                found = find_user(latest_run(settings).examples_uri, user)
                 if found is None:
                     raise RunError(f"User {user!r} is not in the test split; give --history.")
                 request, bought = found.request, found.next_items

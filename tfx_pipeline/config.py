@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 from components.config import DataConfig, SessionsConfig, SplitConfig
 from model.config import ModelConfig, TrainConfig
 from tfx_pipeline.evaluate_config import BUILT_IN_SLICES, CROSS, EvaluateConfig
+from tfx_pipeline.kubeflow.config import KubeflowConfig
 
 
 class ConfigError(ValueError):
@@ -65,6 +66,18 @@ class PipelineConfig(_Section):
     )
 
 
+class MetadataConfig(_Section):
+    """`[metadata]`: a MySQL database for ML Metadata; a SQLite file in the run folder if no host.
+
+    The environment's SESSIONREC_METADATA_PASSWORD has the password.
+    """
+
+    host: str | None = None
+    port: Annotated[int, Field(gt=0, lt=65536)] = 3306
+    database: str = Field("sessionrec", description="must exist; tables are made")
+    user: str = "sessionrec"
+
+
 class Config(_Section):
     """Everything that decides the result of a run."""
 
@@ -77,6 +90,8 @@ class Config(_Section):
     serve: ServeConfig = ServeConfig()
     monitor: MonitorConfig = MonitorConfig()
     pipeline: PipelineConfig
+    metadata: MetadataConfig = MetadataConfig()
+    kubeflow: KubeflowConfig = KubeflowConfig()
 
     @model_validator(mode="after")
     def _lists_are_long_enough(self) -> "Config":
@@ -177,14 +192,19 @@ def _names(sections: tuple[int | str, ...]) -> list[str]:
     """The valid keys of a section."""
     model: type[BaseModel] = Config
     for section in sections:
-        nested = section_model(model.model_fields[str(section)].annotation)
-        assert nested is not None
-        model = nested
+        # Else it is a name of the user's in a table of sections.
+        if str(section) in model.model_fields:
+            nested = section_model(model.model_fields[str(section)].annotation)
+            assert nested is not None
+            model = nested
     return list(model.model_fields)
 
 
 def section_model(annotation: Any) -> type[BaseModel] | None:
-    """The model behind a field's annotation, `Section` or `Section | None`; None for a value."""
+    """The model behind a field's annotation; None for a value.
+
+    Annotations are `Section`, `Section | None` or `dict[str, Section]`.
+    """
     options = [annotation, *getattr(annotation, "__args__", ())]
     models = (o for o in options if isinstance(o, type) and issubclass(o, BaseModel))
     return next(models, None)

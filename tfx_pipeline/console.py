@@ -12,7 +12,7 @@ from rich.console import Console
 
 TITLES = {
     "SessionExampleGen": "ingest and sessionize",
-    "ImportSchemaGen": "schema",
+    "CuratedSchema": "schema",
     "StatisticsGen": "statistics",
     "ExampleValidator": "validate the data",
     "Transform": "vocabulary and features",

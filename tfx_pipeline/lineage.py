@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
-from tfx import v1 as tfx
 
 from tfx_pipeline.config import Config
+from tfx_pipeline.metadata import open_store
 
 RUN_CONTEXT = "pipeline_run"
 SETTINGS, CODE = "sessionrec_settings", "sessionrec_code"
@@ -26,21 +26,14 @@ def code_version() -> str:
     return f"{metadata.version('sessionrec-tfx')} ({digest.hexdigest()[:12]})"
 
 
-def open_store(metadata_path: str) -> metadata_store.MetadataStore:
-    """The store of an SQLite file."""
-    return metadata_store.MetadataStore(
-        tfx.orchestration.metadata.sqlite_metadata_connection_config(metadata_path)
-    )
-
-
 def run_contexts(store: metadata_store.MetadataStore) -> list[metadata_store_pb2.Context]:
     """The runs, oldest first."""
     return sorted(store.get_contexts_by_type(RUN_CONTEXT), key=lambda context: context.id)
 
 
-def record(metadata_path: str, config: Config) -> None:
+def record(config: Config) -> None:
     """Note configuration and code on the runs that have no note yet: the one that just ended."""
-    store = open_store(metadata_path)
+    store = open_store(config)
     code = code_version()
     new = [c for c in run_contexts(store) if SETTINGS not in c.custom_properties]
     for context in new:

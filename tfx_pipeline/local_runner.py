@@ -1,10 +1,12 @@
 """Run the pipeline on this machine with TFX's LocalDagRunner."""
 
+import contextlib
 import importlib
 import logging
 from pathlib import Path
 
 import absl.logging
+from ml_metadata import errors as mlmd_errors
 from rich.console import Console
 from tfx import v1 as tfx
 from tfx.orchestration.pipeline import RunOptions
@@ -17,6 +19,7 @@ from model.item_table import digest, read_item_table
 from tfx_pipeline.config import Config
 from tfx_pipeline.console import StageProgress
 from tfx_pipeline.lineage import record
+from tfx_pipeline.metadata import connection
 from tfx_pipeline.pipeline import create_pipeline
 
 
@@ -42,14 +45,15 @@ def run_pipeline(config: Config, console: Console, until: str | None = None) -> 
     found = versions(config.serving_folder)
     pipeline = create_pipeline(
         config,
-        str(SCHEMA),
+        SCHEMA.read_text(),
         item_table_digest=_check_item_table(config),
         known_version=str(found[-1]) if found else "",
     )
     Path(config.run_folder).mkdir(parents=True, exist_ok=True)
-    pipeline.metadata_connection_config = (
-        tfx.orchestration.metadata.sqlite_metadata_connection_config(config.metadata_path)
-    )
+    try:
+        pipeline.metadata_connection_config = connection(config)
+    except ValueError as error:
+        raise StageError(str(error)) from None
     progress = StageProgress(console)
     logging.getLogger().setLevel(logging.INFO)
     absl.logging.set_verbosity(absl.logging.INFO)
@@ -66,7 +70,8 @@ def run_pipeline(config: Config, console: Console, until: str | None = None) -> 
         raise StageError(f"{progress.stage} failed: {type(error).__name__}: {reason}") from error
     finally:
         logging.getLogger().removeHandler(progress)
-        record(config.metadata_path, config)
+        with contextlib.suppress(mlmd_errors.StatusError):  # then the run has failed by it too
+            record(config)
 
 
 def _load_log(config: Config, console: Console) -> None:

@@ -31,7 +31,7 @@ def run_and_show(config: Config, options: str, console: Console) -> None:
       console: where results go.
     """
     run_pipeline(config, console)
-    run = latest_run(config.metadata_path)
+    run = latest_run(config)
     console.print(f"\n{run.summary.describe()}\n")
     console.print(metrics_table(run, config.evaluate))
     for reason in run.verdict:

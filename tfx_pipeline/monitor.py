@@ -66,7 +66,7 @@ def monitor(config: Config, pattern: str) -> Monitoring:
       RunError: nothing was pushed yet.
       DataError: the files or the log cannot be read, or there are too few requests.
     """
-    run, _ = serving([r for r in all_runs(config.metadata_path) if EVALUATION in r.outputs])
+    run, _ = serving([r for r in all_runs(config) if EVALUATION in r.outputs])
     if run is None:
         raise RunError("No run has pushed a model: there is nothing to compare requests with.")
     served = read_served(pattern)

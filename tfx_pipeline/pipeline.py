@@ -2,51 +2,84 @@
 
 import json
 import os
+from typing import NamedTuple
 
 from tfx import v1 as tfx
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.proto import trainer_pb2
 
 from components.evaluation.counter_baselines import CounterBaselines
 from components.evaluation.evaluator import Evaluator
 from components.evaluation.example_validator import ExampleValidator
+from components.ingestion.curated_schema import CuratedSchema
 from components.ingestion.session_example_gen import SessionExampleGen
 from components.publishing.latest_blessed import LatestBlessedModel
 from components.publishing.pusher import Pusher
 from components.publishing.servable_check import ServableCheck
+from components.training.trainer import Trainer
 from model import features
 from tfx_pipeline.config import Config
 from tfx_pipeline.evaluation import eval_config
 
 
+class RunParameters(NamedTuple):
+    """What may be set for one run: values, or runtime parameters for a runner that has them.
+
+    Attributes:
+      data_path: the log.
+      span: the newest span to read, a number or a day; the newest there is if ''.
+      epochs: the greatest number of epochs.
+      serving_folder: where a blessed model is pushed.
+    """
+
+    data_path: str | RuntimeParameter
+    span: str | RuntimeParameter
+    epochs: int | RuntimeParameter
+    serving_folder: str | RuntimeParameter
+
+    @classmethod
+    def of(cls, config: Config) -> "RunParameters":
+        """Those of the configuration."""
+        return cls(config.data.log, "", config.train.epochs, config.serving_folder)
+
+
 def create_pipeline(
-    config: Config, schema_path: str, item_table_digest: str = "", known_version: str = ""
+    config: Config,
+    schema: str,
+    item_table_digest: str = "",
+    known_version: str = "",
+    parameters: RunParameters | None = None,
 ) -> tfx.dsl.Pipeline:
     """Put the components together; reads no file, clock or environment.
 
     Args:
       config: everything that decides the result.
-      schema_path: the curated schema of what ingestion writes.
+      schema: of what ingestion writes, in protobuf's text format.
       item_table_digest: `model.item_table.digest` of the item table, so that a changed table is
         not answered from the cache.
       known_version: the newest version in the serving folder, for the same reason.
+      parameters: in place of the configuration's values.
     """
-    example_gen = SessionExampleGen(config.data, config.sessions, config.split)
+    given = parameters or RunParameters.of(config)
+    example_gen = SessionExampleGen(
+        config.data, config.sessions, config.split, given.data_path, given.span
+    )
     example_gen.with_beam_pipeline_args(config.pipeline.ingestion_beam_args)
     examples = example_gen.outputs["examples"]
-    schema_gen = tfx.components.ImportSchemaGen(schema_path)
-    schema = schema_gen.outputs["schema"]
+    schema_gen = CuratedSchema(text=schema)
+    schema_channel = schema_gen.outputs["schema"]
     statistics_gen = tfx.components.StatisticsGen(
-        examples=examples, schema=schema, exclude_splits=[features.REFIT_SPLIT]
+        examples=examples, schema=schema_channel, exclude_splits=[features.REFIT_SPLIT]
     )
     validator = ExampleValidator(
         statistics=statistics_gen.outputs["statistics"],
-        schema=schema,
+        schema=schema_channel,
         max_item_drift=config.evaluate.max_item_drift,
     )
     item_table = _item_table(config, item_table_digest)
     transform = tfx.components.Transform(
         examples=examples,
-        schema=schema,
+        schema=schema_channel,
         preprocessing_fn="model.preprocessing.preprocessing_fn",
         splits_config=tfx.proto.SplitsConfig(
             analyze=[features.REFIT_SPLIT],
@@ -59,16 +92,16 @@ def create_pipeline(
         },
         disable_statistics=True,
     )
-    trainer = _trainer(config, transform, item_table)
+    trainer = _trainer(config, transform, item_table, given.epochs)
     model = trainer.outputs["model"]
-    latest = LatestBlessedModel(serving_folder=config.serving_folder, known_version=known_version)
+    latest = LatestBlessedModel(serving_folder=given.serving_folder, known_version=known_version)
     evaluator = Evaluator(
         examples=examples,
         model=model,
         baseline_model=latest.outputs["model"],
         eval_config=eval_config(config.evaluate, _item_ids(config)),
         example_splits=[features.TEST_SPLIT],
-        schema=schema,
+        schema=schema_channel,
         module_path="tfx_pipeline.evaluation",
     )
     counters = CounterBaselines(
@@ -79,9 +112,7 @@ def create_pipeline(
         model=model,
         model_blessing=evaluator.outputs["blessing"],
         infra_blessing=check.outputs["blessing"],
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=config.serving_folder)
-        ),
+        serving_folder=given.serving_folder,
     )
     return tfx.dsl.Pipeline(
         pipeline_name=config.pipeline.name,
@@ -105,9 +136,13 @@ def create_pipeline(
 
 
 def _trainer(
-    config: Config, transform: tfx.components.Transform, item_table: str
-) -> tfx.components.Trainer:
-    return tfx.components.Trainer(
+    config: Config,
+    transform: tfx.components.Transform,
+    item_table: str,
+    epochs: int | RuntimeParameter,
+) -> Trainer:
+    return Trainer(
+        epochs=epochs,
         run_fn="model.trainer.run_fn",
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],

@@ -6,17 +6,21 @@ import json
 from pathlib import Path
 from typing import Any
 
+from ml_metadata import errors as mlmd_errors
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
 from components.evaluation.counter_baselines import METRICS_FILE, REQUESTS
 from components.ingestion.summary import Summary, read_summary
 from model.fitting import read_curves
+from tfx_pipeline.config import Config
 from tfx_pipeline.evaluation import BASELINE, CANDIDATE
-from tfx_pipeline.lineage import CODE, SETTINGS, open_store, run_contexts
+from tfx_pipeline.lineage import CODE, SETTINGS, run_contexts
+from tfx_pipeline.metadata import open_store
 from tfx_pipeline.results import OVERALL, Figures, read_results
 from tfx_pipeline.verdict import verdict
 
+PIPELINE_CONTEXT = "pipeline"
 MODEL = "sessionrec"
 EVALUATION, PUSHED = "Evaluator.evaluation", "Pusher.pushed_model"
 
@@ -109,28 +113,40 @@ def compared(run: Run) -> dict[str, dict[str, float | None]]:
     return {**models, **run.counters}
 
 
-def all_runs(metadata_path: str) -> list[Run]:
-    """All runs, oldest first.
+def all_runs(config: Config) -> list[Run]:
+    """All runs of the configuration's pipeline, oldest first.
 
     Raises:
-      RunError: the store is missing.
+      RunError: the metadata store is missing or cannot be reached.
     """
-    if not Path(metadata_path).exists():
-        raise RunError(f"There is no metadata store {metadata_path}; `sessionrec run` makes it.")
-    store = open_store(metadata_path)
-    return [_read_run(store, context) for context in run_contexts(store)]
+    host = config.metadata.host
+    if host is None and not Path(config.metadata_path).exists():
+        raise RunError(
+            f"There is no metadata store {config.metadata_path}; `sessionrec run` makes it."
+        )
+    try:
+        store = open_store(config)
+        contexts = run_contexts(store)
+        if host is not None:
+            contexts = [c for c in contexts if _is_of(store, c, config.pipeline.name)]
+        return [_read_run(store, context) for context in contexts]
+    except (ValueError, mlmd_errors.StatusError) as error:
+        where = host or config.metadata_path
+        raise RunError(f"The metadata store {where} cannot be read: {error}") from None
 
 
-def latest_run(metadata_path: str, output: str = PUSHED) -> Run:
+def latest_run(config: Config, output: str = PUSHED) -> Run:
     """The newest run that has an output, unless given that of the last stage.
 
     Raises:
-      RunError: the store is missing or has none.
+      RunError: the store is missing, cannot be reached or has none.
     """
-    for run in reversed(all_runs(metadata_path)):
+    for run in reversed(all_runs(config)):
         if output in run.outputs:
             return run
-    raise RunError(f"No run in {metadata_path} has finished; start it again: `sessionrec run`.")
+    raise RunError(
+        f"No run of {config.pipeline.name} has finished; start it again: `sessionrec run`."
+    )
 
 
 def serving(runs: list[Run]) -> tuple[Run | None, Run | None]:
@@ -144,6 +160,16 @@ def serving(runs: list[Run]) -> tuple[Run | None, Run | None]:
             makers.setdefault(Path(run.pushed_path).name, run)
     newest = [makers[version] for version in sorted(makers, key=int)]
     return (newest[-1] if newest else None, newest[-2] if len(newest) > 1 else None)
+
+
+def _is_of(
+    store: metadata_store.MetadataStore, run: metadata_store_pb2.Context, pipeline: str
+) -> bool:
+    """Whether a run is of this pipeline: several may share a store."""
+    executions = store.get_executions_by_context(run.id)
+    contexts = store.get_contexts_by_execution(executions[0].id) if executions else ()
+    kind = store.get_context_type(PIPELINE_CONTEXT).id if contexts else None
+    return any(context.type_id == kind and context.name == pipeline for context in contexts)
 
 
 def _read_run(store: metadata_store.MetadataStore, context: metadata_store_pb2.Context) -> Run:

@@ -5,12 +5,12 @@ from typing import Any
 from google.protobuf import wrappers_pb2
 from tfx import types
 from tfx import v1 as tfx
-from tfx.components.example_gen import component, utils
+from tfx.components.example_gen import component
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor, executor_spec
 from tfx.dsl.io import fileio
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.types import artifact_utils, standard_component_specs
-from tfx.utils import proto_utils
 
 from components.config import DataConfig, SessionsConfig, SplitConfig
 from components.errors import DataError
@@ -19,7 +19,7 @@ from components.ingestion.checks import complaint
 from components.ingestion.files import PARTIAL
 from components.ingestion.ingest import IngestConfig, collect_summary, ingest, make_folders
 from components.ingestion.log_reader import check_log
-from components.ingestion.spans import WindowDriver, folder_and_pattern, stated_config
+from components.ingestion.spans import NEWEST_SPAN, WindowDriver, stated_config, stated_paths
 from components.ingestion.summary import Summary, write_summary
 from model import features
 
@@ -41,7 +41,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         """
         self._log_startup(input_dict, output_dict, exec_properties)
         config = stated_config(exec_properties)
-        parts = check_log(_patterns(exec_properties), config.data.columns)
+        parts = check_log(stated_paths(exec_properties), config.data.columns)
         [examples] = output_dict[standard_component_specs.EXAMPLES_KEY]
         make_folders(examples.uri)
         with self._make_beam_pipeline() as pipeline:
@@ -57,15 +57,25 @@ class SessionExampleGen(component.FileBasedExampleGen):
     Output `examples`: an Examples artifact with the splits `features.SPLITS`, as `schema.pbtxt`
     describes them; `summary.read_summary(uri)` tells what was read, kept and dropped. The driver
     takes a fingerprint of the log's files, so a changed log is ingested anew.
+
+    The log, with its wildcards and placeholders (`input_base`), and the newest span to read are
+    execution properties of their own, which a runner may set when it starts a run.
     """
 
     DRIVER_CLASS = WindowDriver
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
 
-    def __init__(self, data: DataConfig, sessions: SessionsConfig, split: SplitConfig):
-        folder, pattern = folder_and_pattern(data.log)
-        # Neither changes what is ingested: left out, they do not make the cache miss.
-        data = data.model_copy(update={"loader": None, "item_table": None})
+    def __init__(
+        self,
+        data: DataConfig,
+        sessions: SessionsConfig,
+        split: SplitConfig,
+        log: str | RuntimeParameter | None = None,
+        newest_span: str | RuntimeParameter = "",
+    ):
+        log = data.log if log is None else log
+        # Two do not change what is ingested: left out, they do not make the cache miss.
+        data = data.model_copy(update={"loader": None, "item_table": None, "log": ""})
         config = IngestConfig(data=data, sessions=sessions, split=split)
         custom = tfx.proto.CustomConfig()
         custom.custom_config.Pack(wrappers_pb2.StringValue(value=config.model_dump_json()))
@@ -75,19 +85,11 @@ class SessionExampleGen(component.FileBasedExampleGen):
             for name in features.SPLITS
         ]
         super().__init__(
-            input_base=folder,
-            input_config=utils.make_default_input_config(pattern),
+            input_base=log,
             output_config=tfx.proto.Output(split_config=tfx.proto.SplitConfig(splits=splits)),
             custom_config=custom,
         )
-
-
-def _patterns(exec_properties: dict[str, Any]) -> list[str]:
-    """The log's files, as the driver resolved them."""
-    given = tfx.proto.Input()
-    proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], given)
-    base = exec_properties[standard_component_specs.INPUT_BASE_KEY]
-    return [f"{base}/{split.pattern}" for split in given.splits]
+        self.exec_properties[NEWEST_SPAN] = newest_span
 
 
 def _refuse_or_accept(summary: Summary, config: IngestConfig, examples: types.Artifact) -> None:

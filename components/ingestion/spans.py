@@ -2,8 +2,10 @@
 
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from datetime import date
+from typing import Any, NamedTuple
 
 from google.protobuf import wrappers_pb2
 from tfx import v1 as tfx
@@ -14,6 +16,10 @@ from tfx.utils import proto_utils
 from components.config import DataConfig
 from components.errors import DataError
 from components.ingestion.ingest import IngestConfig
+
+NEWEST_SPAN = "newest_span"
+_SPAN = re.compile(r"\{(SPAN|YYYY|MM|DD)")
+_EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
@@ -33,32 +39,61 @@ class Window:
     fingerprint: str
 
 
-def resolve(data: DataConfig) -> Window:
+class _Span(NamedTuple):
+    pattern: str
+    number: int
+    version: int | None
+    fingerprint: str
+
+
+def resolve(data: DataConfig, newest: str = "") -> Window:
     """The files that `data.log` stands for now.
 
     A span of the window that has no files is left out, with a warning in the log.
 
+    Args:
+      data: of the configuration.
+      newest: the window's last span, a number or a day (2026-01-31); the newest there is if ''.
+
     Raises:
-      DataError: the placeholders cannot be used, or no file matches.
+      DataError: the placeholders or `newest` cannot be used, or no file matches.
     """
     folder, pattern = folder_and_pattern(data.log)
-    try:
-        first, span, version, fingerprint = _find(folder, pattern, None)
-    except ValueError as error:
-        raise DataError(
-            f"No span of data.log = {data.log!r} can be read: {error}. Spans are {{SPAN}}, or "
-            "{YYYY}, {MM} and {DD}; versions {VERSION}, numbers both."
-        ) from None
-    patterns, fingerprints = [first], [fingerprint]
-    for earlier in range(span - data.spans + 1, span) if first != pattern else ():
+    if newest:
+        last = span_number(newest)
+        if not _SPAN.search(pattern):
+            raise DataError(f"Span {newest} was asked for, but data.log = {data.log!r} has none.")
+        found = _find_all(folder, pattern, range(last, last - data.spans, -1))
+        if not found:
+            raise DataError(f"data.log = {data.log!r} has no span {newest}.")
+    else:
         try:
-            found, _, _, fingerprint = _find(folder, pattern, max(earlier, 0))
-        except ValueError:
-            logging.warning("%s has no span %d.", data.log, earlier)
-            continue
-        patterns.append(found)
-        fingerprints.append(fingerprint)
-    return Window(patterns, span, version, "\n".join(fingerprints))
+            first = _find(folder, pattern, None)
+        except ValueError as error:
+            raise DataError(
+                f"No span of data.log = {data.log!r} can be read: {error}. Spans are {{SPAN}}, or "
+                "{YYYY}, {MM} and {DD}; versions {VERSION}, numbers both."
+            ) from None
+        earlier = range(first.number - 1, first.number - data.spans, -1)
+        found = [first, *_find_all(folder, pattern, earlier if _SPAN.search(pattern) else ())]
+    patterns, _, _, fingerprints = zip(*found, strict=True)
+    return Window(list(patterns), found[0].number, found[0].version, "\n".join(fingerprints))
+
+
+def span_number(text: str) -> int:
+    """A span's number; a day's is TFX's, the days since 1970.
+
+    Raises:
+      DataError: the text is neither.
+    """
+    if text.isdecimal():
+        return int(text)
+    try:
+        return (date.fromisoformat(text) - _EPOCH).days
+    except ValueError:
+        raise DataError(
+            f"A span is a number or a day like 2026-01-31. Received: {text!r}"
+        ) from None
 
 
 def paths(data: DataConfig, window: Window) -> list[str]:
@@ -75,11 +110,27 @@ def folder_and_pattern(log: str) -> tuple[str, str]:
 
 
 def stated_config(exec_properties: dict[str, Any]) -> IngestConfig:
-    """The configuration that the component was made with."""
+    """The configuration of ingestion, with the log that the component was given."""
     custom, text = tfx.proto.CustomConfig(), wrappers_pb2.StringValue()
     proto_utils.json_to_proto(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY], custom)
     custom.custom_config.Unpack(text)
-    return IngestConfig.model_validate_json(text.value)
+    config = IngestConfig.model_validate_json(text.value)
+    log = exec_properties[standard_component_specs.INPUT_BASE_KEY]
+    return config.model_copy(update={"data": config.data.model_copy(update={"log": log})})
+
+
+def stated_paths(exec_properties: dict[str, Any]) -> list[str]:
+    """The window's patterns: as `WindowDriver` found them or, where no driver runs, now.
+
+    Kubeflow Pipelines runs no drivers of components.
+    """
+    data = stated_config(exec_properties).data
+    if utils.FINGERPRINT_PROPERTY_NAME not in exec_properties:
+        return paths(data, resolve(data, exec_properties[NEWEST_SPAN]))
+    given = tfx.proto.Input()
+    proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], given)
+    folder, _ = folder_and_pattern(data.log)
+    return [f"{folder}/{split.pattern}" for split in given.splits]
 
 
 class WindowDriver(driver.FileBasedDriver):
@@ -92,7 +143,7 @@ class WindowDriver(driver.FileBasedDriver):
         self, exec_properties: dict[str, Any], pipeline_info: Any, component_info: Any
     ) -> dict[str, Any]:
         """Put the window's patterns, its newest span and its fingerprint in the properties."""
-        window = resolve(stated_config(exec_properties).data)
+        window = resolve(stated_config(exec_properties).data, exec_properties[NEWEST_SPAN])
         splits = [
             tfx.proto.Input.Split(name=f"span-{number}", pattern=pattern)
             for number, pattern in enumerate(window.patterns)
@@ -107,8 +158,19 @@ class WindowDriver(driver.FileBasedDriver):
         return exec_properties
 
 
-def _find(folder: str, pattern: str, span: int | None) -> tuple[str, int, int | None, str]:
-    """The pattern of a span's newest version, of the newest span unless one is given."""
+def _find_all(folder: str, pattern: str, spans: Iterable[int]) -> list[_Span]:
+    """Those of the spans that are there."""
+    found = []
+    for span in spans:
+        try:
+            found.append(_find(folder, pattern, max(span, 0)))
+        except ValueError:
+            logging.warning("%s/%s has no span %d.", folder, pattern, span)
+    return found
+
+
+def _find(folder: str, pattern: str, span: int | None) -> _Span:
+    """The newest version of a span, of the newest span unless one is given."""
     split = tfx.proto.Input.Split(name="log", pattern=pattern)
     only = None
     if span is not None:
@@ -117,4 +179,4 @@ def _find(folder: str, pattern: str, span: int | None) -> tuple[str, int, int | 
     fingerprint, found, version = utils.calculate_splits_fingerprint_span_and_version(
         folder, [split], only
     )
-    return split.pattern, found, version, fingerprint
+    return _Span(split.pattern, found, version, fingerprint)

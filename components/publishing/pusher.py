@@ -8,6 +8,7 @@ from absl import logging
 from tfx import types
 from tfx.components.pusher import component, executor
 from tfx.dsl.components.base import executor_spec
+from tfx.orchestration.data_types import RuntimeParameter
 from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
@@ -17,6 +18,7 @@ from components.publishing.latest_blessed import versions
 # Not a number, so that no server takes it for a version.
 STAGING_FOLDER = ".staging"
 FINGERPRINT_FILE = "fingerprint.pb"
+SERVING_FOLDER = "serving_folder"
 
 
 class Executor(executor.Executor):
@@ -31,11 +33,8 @@ class Executor(executor.Executor):
         output_dict: dict[str, list[types.Artifact]],
         exec_properties: dict[str, Any],
     ) -> None:
-        """See the base class."""
-        destination = pusher_pb2.PushDestination()
-        key = standard_component_specs.PUSH_DESTINATION_KEY
-        proto_utils.json_to_proto(exec_properties[key], destination)
-        folder = destination.filesystem.base_directory
+        """See the base class; `exec_properties["serving_folder"]` is where versions go."""
+        folder = exec_properties[SERVING_FOLDER]
         pushed = artifact_utils.get_single_instance(
             output_dict[standard_component_specs.PUSHED_MODEL_KEY]
         )
@@ -48,7 +47,10 @@ class Executor(executor.Executor):
             return
         staging = os.path.join(folder, STAGING_FOLDER)
         _remove(staging)  # a killed push may have left a part of a model
-        destination.filesystem.base_directory = staging
+        destination = pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=staging)
+        )
+        key = standard_component_specs.PUSH_DESTINATION_KEY
         staged = {**exec_properties, key: proto_utils.proto_to_json(destination)}
         super().Do(input_dict, output_dict, staged)
         for version in versions(staging):
@@ -78,6 +80,10 @@ def _same_model(one: str, other: str) -> bool:
 
 
 class Pusher(component.Pusher):
-    """Takes the same arguments as TFX's Pusher."""
+    """Takes the inputs of TFX's Pusher, and the folder that a model server watches."""
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(self, serving_folder: str | RuntimeParameter, **inputs: types.BaseChannel):
+        super().__init__(**inputs)
+        self.exec_properties[SERVING_FOLDER] = serving_folder

@@ -28,7 +28,7 @@ def shop(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def examples(shop) -> str:
-    return latest_run(shop.metadata_path, ANOMALIES).examples_uri
+    return latest_run(shop, ANOMALIES).examples_uri
 
 
 @pytest.fixture(scope="module")
@@ -69,7 +69,7 @@ def test_a_stale_model_is_caught_by_the_comparison_with_the_blessed_one(tmp_path
 
 
 def test_drifted_items_stop_the_run_before_training(tmp_path, shop):
-    drift, accepted = read_drift(latest_run(shop.metadata_path, ANOMALIES).outputs[ANOMALIES].uri)
+    drift, accepted = read_drift(latest_run(shop, ANOMALIES).outputs[ANOMALIES].uri)
     assert drift < accepted
     config = write_log(tmp_path, drifted=True)
     with pytest.raises(DataError, match=r"test: target_item_id: .*raise evaluate\.max_item_drift"):

@@ -27,7 +27,7 @@ def config(tmp_path_factory, artifacts):
 
 @pytest.fixture(scope="module")
 def requests(config) -> list[bytes]:
-    run = latest_run(config.metadata_path)
+    run = latest_run(config)
     return list(read_records(split_folder(run.examples_uri, "test")))
 
 
@@ -64,7 +64,7 @@ def test_the_traffic_of_the_evaluation_raises_no_alert(tmp_path, config, request
     found = monitor(config, log(tmp_path, requests, answer(requests)))
     assert found.alerts == []
     assert found.requests == found.with_outcome == len(requests)
-    evaluated = read_results(latest_run(config.metadata_path).outputs["Evaluator.evaluation"].uri)
+    evaluated = read_results(latest_run(config).outputs["Evaluator.evaluation"].uri)
     for name in ("recall@10", "ndcg@10"):
         [measure] = [m for m in found.measures if m.name == f"{name} of served lists"]
         expected = evaluated[CANDIDATE][OVERALL][name].value

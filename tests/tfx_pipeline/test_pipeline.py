@@ -14,8 +14,8 @@ from tfx_pipeline.config import Config, load_config
 from tfx_pipeline.console import TITLES
 from tfx_pipeline.pipeline import create_pipeline
 
+SCHEMA = 'feature { name: "user_id" type: BYTES }'
 # No file of this test exists.
-SCHEMA = "nowhere/schema.pbtxt"
 SHOP = """
 [data]
 log = "nowhere/clicks.csv"
@@ -24,13 +24,13 @@ item_table = { path = "nowhere/items.csv", features = ["brand"], title = "name" 
 # Whose outputs each component reads.
 UPSTREAM = {
     "SessionExampleGen": set(),
-    "ImportSchemaGen": set(),
-    "StatisticsGen": {"SessionExampleGen", "ImportSchemaGen"},
-    "ExampleValidator": {"StatisticsGen", "ImportSchemaGen"},
-    "Transform": {"SessionExampleGen", "ImportSchemaGen"},
+    "CuratedSchema": set(),
+    "StatisticsGen": {"SessionExampleGen", "CuratedSchema"},
+    "ExampleValidator": {"StatisticsGen", "CuratedSchema"},
+    "Transform": {"SessionExampleGen", "CuratedSchema"},
     "Trainer": {"Transform"},
     "LatestBlessedModel": set(),
-    "Evaluator": {"SessionExampleGen", "ImportSchemaGen", "Trainer", "LatestBlessedModel"},
+    "Evaluator": {"SessionExampleGen", "CuratedSchema", "Trainer", "LatestBlessedModel"},
     "CounterBaselines": {"SessionExampleGen"},
     "ServableCheck": {"SessionExampleGen", "Trainer"},
     "Pusher": {"Trainer", "Evaluator", "ServableCheck"},

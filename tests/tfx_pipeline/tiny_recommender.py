@@ -53,7 +53,7 @@ def write_log(folder: Path, drifted: bool = False) -> Config:
 def ingest(config: Config, until: str = "SessionExampleGen") -> str:
     """Runs the pipeline up to a component; returns the folder of the Examples artifact."""
     run_pipeline(config, Console(quiet=True), until)
-    return latest_run(config.metadata_path, "SessionExampleGen.examples").examples_uri
+    return latest_run(config, "SessionExampleGen.examples").examples_uri
 
 
 class Factors(tf.Module):

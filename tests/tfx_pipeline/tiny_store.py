@@ -12,7 +12,8 @@ from tiny_recommender import DAY, DAYS, START, fit, ingest, write_log
 
 from tfx_pipeline.config import Config
 from tfx_pipeline.evaluate_config import EvaluateConfig
-from tfx_pipeline.lineage import CODE, RUN_CONTEXT, SETTINGS, open_store
+from tfx_pipeline.lineage import CODE, RUN_CONTEXT, SETTINGS
+from tfx_pipeline.metadata import open_store
 from tfx_pipeline.runs import latest_run
 
 TEST_CUT = START + (DAYS - 8) * DAY
@@ -29,7 +30,7 @@ def make_artifacts(folder: Path) -> tuple[Config, dict[str, str]]:
     """
     config = write_log(folder)
     ingest(config, until="ExampleValidator")
-    run = latest_run(config.metadata_path, "ExampleValidator.anomalies")
+    run = latest_run(config, "ExampleValidator.anomalies")
     made = {name: artifact.uri for name, artifact in run.outputs.items()}
     made["model"] = fit(run.examples_uri, TEST_CUT, folder / "model")
     stale = fit(run.examples_uri, TEST_CUT - 30 * DAY, folder / "stale")
@@ -55,7 +56,7 @@ def make_store(folder: Path, config: Config, made: Mapping[str, str], runs: int)
     Path(config.run_folder).mkdir(parents=True)
     version = Path(config.serving_folder) / "7"
     shutil.copytree(Path(made["model"]) / "Format-Serving", version)
-    store = open_store(config.metadata_path)
+    store = open_store(config)
     first = datetime.datetime(2026, 1, 1, 3)
     for number in range(runs):
         is_blessed = (runs - number) % 2

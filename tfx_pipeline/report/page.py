@@ -22,9 +22,9 @@ def write_report(config: Config) -> Path:
     Raises:
       RunError: there is no run that read a log.
     """
-    runs = [r for r in all_runs(config.metadata_path) if "SessionExampleGen.examples" in r.outputs]
+    runs = [r for r in all_runs(config) if "SessionExampleGen.examples" in r.outputs]
     if not runs:
-        raise RunError(f"No run in {config.metadata_path} has read a log; see `sessionrec run`.")
+        raise RunError(f"No run of {config.pipeline.name} has read a log; see `sessionrec run`.")
     page = (
         _environment()
         .get_template(TEMPLATE)

@@ -26,7 +26,7 @@ ROWS = [f"u{user},i{user + day},{day * DAY + user},click" for day in range(10) f
 ROWS += [f"new,i1,{9 * DAY + 50},click", f"u1,i9,{9 * DAY + 2},show", f"u2,,{DAY},click"]
 
 
-def component(log, **more):
+def component(log, newest_span="", **more):
     data = DataConfig(
         log=str(log),
         columns=Columns(event="event"),
@@ -35,7 +35,10 @@ def component(log, **more):
         **more,
     )
     return SessionExampleGen(
-        data, SessionsConfig(partitions=2), SplitConfig(eval_days=2, test_days=2)
+        data,
+        SessionsConfig(partitions=2),
+        SplitConfig(eval_days=2, test_days=2),
+        newest_span=newest_span,
     )
 
 
@@ -47,14 +50,15 @@ def log(tmp_path):
     return path
 
 
-def execute(example_gen, uri):
-    """Run the component's driver and executor; returns the Examples artifact."""
+def execute(example_gen, uri, has_driver=True):
+    """Run the component's driver, if it has one, and executor; returns the Examples artifact."""
     artifact = standard_artifacts.Examples()
     artifact.uri = str(uri)
     context = base_beam_executor.BaseBeamExecutor.Context(beam_pipeline_args=list(BEAM))
     executor = example_gen.executor_spec.executor_class(context)
-    driver = WindowDriver(None)
-    properties = driver.resolve_exec_properties(dict(example_gen.exec_properties), None, None)
+    properties = dict(example_gen.exec_properties)
+    if has_driver:
+        properties = WindowDriver(None).resolve_exec_properties(properties, None, None)
     executor.Do({}, {"examples": [artifact]}, properties)
     return artifact
 
@@ -90,7 +94,9 @@ def test_writes_what_tfx_reads(log, tmp_path):
     }
 
 
-def test_reads_the_newest_days_and_sessions_go_on_over_midnight(tmp_path):
+@pytest.fixture
+def daily_logs(tmp_path):
+    """A folder for each of the first eight days of 1970, with an early and a late click."""
     for day in range(1, 9):
         folder = tmp_path / "logs" / f"1970-01-{day:02d}"
         folder.mkdir(parents=True)
@@ -98,8 +104,11 @@ def test_reads_the_newest_days_and_sessions_go_on_over_midnight(tmp_path):
         rows = [f"u,late{day},{midnight - 60},click"]
         rows += [f"u,early{day - 1},{midnight - DAY + 60},click"] if day > 1 else []
         (folder / "log.csv").write_text("\n".join([HEADER.strip(), *rows, ""]))
-    gen = component(tmp_path / "logs" / "{YYYY}-{MM}-{DD}" / "log.csv", spans=6)
-    examples = execute(gen, tmp_path / "examples")
+    return tmp_path / "logs" / "{YYYY}-{MM}-{DD}" / "log.csv"
+
+
+def test_reads_the_newest_days_and_sessions_go_on_over_midnight(daily_logs, tmp_path):
+    examples = execute(component(daily_logs, spans=6), tmp_path / "examples")
     assert examples.get_int_custom_property("rows_read") == 12
     # From the third day on; a session across the cut, a minute and a second before the seventh, is
     # history up to there and no target.
@@ -115,6 +124,16 @@ def test_reads_the_newest_days_and_sessions_go_on_over_midnight(tmp_path):
     assert targets == ["late7", "early7"]
 
 
+@pytest.mark.parametrize("has_driver", [True, False])
+def test_reads_the_days_up_to_the_one_that_is_asked_for(daily_logs, tmp_path, has_driver):
+    gen = component(daily_logs, newest_span="1970-01-07", spans=6)
+    examples = execute(gen, tmp_path / "examples", has_driver)
+    targets = read_split(tmp_path / "examples", "test")["u"]["target_item_id"]
+    assert targets == ["late6", "early6"]
+    # The first of the six days, the second of January, has an early click too.
+    assert examples.get_int_custom_property("rows_read") == 12
+
+
 def test_refuses_with_a_message_for_the_user(log, tmp_path):
     log.write_text(HEADER + "u,a,soon,click\n" * 3)
     with pytest.raises(DataError) as error:
@@ -126,21 +145,6 @@ def test_refuses_with_a_message_for_the_user(log, tmp_path):
 def test_refuses_a_missing_log_before_beam_starts(tmp_path):
     with pytest.raises(DataError, match=r"No file matches"):
         execute(component(tmp_path / "none.csv"), tmp_path / "examples")
-
-
-@pytest.mark.parametrize(
-    ("path", "base", "pattern"),
-    [
-        ("data/log.csv", "data", "log.csv"),
-        ("/data/*/part-*.parquet", "/data", "*/part-*.parquet"),
-        ("log.csv", ".", "log.csv"),
-        ("/log.csv", "/", "log.csv"),
-    ],
-)
-def test_the_driver_gets_the_folder_and_the_pattern(path, base, pattern):
-    properties = component(path).exec_properties
-    assert properties["input_base"] == base
-    assert f'"pattern": "{pattern}"' in properties["input_config"]
 
 
 def pipeline(log, root):

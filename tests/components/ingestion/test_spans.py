@@ -2,7 +2,7 @@ import pytest
 
 from components.config import DataConfig
 from components.errors import DataError
-from components.ingestion.spans import paths, resolve
+from components.ingestion.spans import folder_and_pattern, paths, resolve, span_number
 
 
 @pytest.fixture
@@ -16,9 +16,9 @@ def folder(tmp_path):
     return tmp_path
 
 
-def found(folder, pattern, spans):
+def found(folder, pattern, spans, newest=""):
     data = DataConfig(log=f"{folder}/{pattern}", spans=spans)
-    return [path.removeprefix(f"{folder}/") for path in paths(data, resolve(data))]
+    return [path.removeprefix(f"{folder}/") for path in paths(data, resolve(data, newest))]
 
 
 def test_days_up_to_the_newest_and_those_that_are_missing(folder):
@@ -27,9 +27,39 @@ def test_days_up_to_the_newest_and_those_that_are_missing(folder):
     # Four days from the 28th of February on, of which the first of March is missing.
     assert found(folder, pattern, 4) == [
         "day/2026-03-03/*.csv",
-        "day/2026-02-28/*.csv",
         "day/2026-03-02/*.csv",
+        "day/2026-02-28/*.csv",
     ]
+
+
+@pytest.mark.parametrize("newest", ["2026-03-01", "20513"])
+def test_days_up_to_one_that_is_asked_for_and_may_be_missing(folder, newest):
+    pattern = "day/{YYYY}-{MM}-{DD}/*.csv"
+    assert span_number(newest) == 20513
+    assert found(folder, pattern, 2, newest) == ["day/2026-02-28/*.csv"]
+    with pytest.raises(DataError, match=f"has no span {newest}"):
+        found(folder, pattern, 1, newest)
+
+
+def test_a_span_that_cannot_be_asked_for(folder):
+    with pytest.raises(DataError, match=r"number or a day like .* Received: 'today'"):
+        found(folder, "span-{SPAN}/v{VERSION}/log.csv", 1, "today")
+    with pytest.raises(DataError, match=r"Span 8 was asked for, but data\.log = .* has none"):
+        found(folder, "day/*/*.csv", 1, "8")
+
+
+@pytest.mark.parametrize(
+    ("log", "folder", "pattern"),
+    [
+        ("data/log.csv", "data", "log.csv"),
+        ("/data/*/part-*.parquet", "/data", "*/part-*.parquet"),
+        ("gs://bucket/{SPAN}/log.csv", "gs://bucket", "{SPAN}/log.csv"),
+        ("log.csv", ".", "log.csv"),
+        ("/log.csv", "/", "log.csv"),
+    ],
+)
+def test_a_log_is_a_folder_and_a_pattern(log, folder, pattern):
+    assert folder_and_pattern(log) == (folder, pattern)
 
 
 def test_numbers_and_the_newest_version_of_each(folder):

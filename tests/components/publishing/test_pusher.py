@@ -2,12 +2,11 @@
 
 import pytest
 from tfx.components.pusher import executor as tfx_executor
-from tfx.proto import pusher_pb2
 from tfx.types import standard_artifacts
-from tfx.utils import io_utils, proto_utils
+from tfx.utils import io_utils
 
 from components.publishing.latest_blessed import LatestBlessedModel, versions
-from components.publishing.pusher import FINGERPRINT_FILE, STAGING_FOLDER, Executor
+from components.publishing.pusher import FINGERPRINT_FILE, SERVING_FOLDER, STAGING_FOLDER, Executor
 
 NOW = 1_700_000_000
 
@@ -48,11 +47,7 @@ def push(tmp_path, name, model_blessed=True, infra_blessed=True):
         "infra_blessing": [blessing(standard_artifacts.InfraBlessing, infra_blessed)],
     }
     pushed = artifact(standard_artifacts.PushedModel, tmp_path / "pushed" / name)
-    destination = pusher_pb2.PushDestination(
-        filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=str(served(tmp_path)))
-    )
-    properties = {"push_destination": proto_utils.proto_to_json(destination)}
-    Executor().Do(inputs, {"pushed_model": [pushed]}, properties)
+    Executor().Do(inputs, {"pushed_model": [pushed]}, {SERVING_FOLDER: str(served(tmp_path))})
     return pushed
 
 

@@ -1,0 +1,1 @@
+"""TFX's Trainer, with the number of epochs as a parameter of a run."""
