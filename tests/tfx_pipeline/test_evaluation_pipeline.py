@@ -21,7 +21,10 @@ def test_blessing_over_two_models(tmp_path, examples_uri, good_model, bad_model)
     model_type = tfx.types.standard_artifacts.Model
     (tmp_path / "nothing").mkdir()
     examples = imported(
-        "examples", examples_uri, tfx.types.standard_artifacts.Examples, split_names='["test"]'
+        "examples",
+        examples_uri,
+        tfx.types.standard_artifacts.Examples,
+        split_names='["test", "refit"]',
     )
     schema = tfx.components.ImportSchemaGen(schema_file=str(SCHEMA))
     models = {
