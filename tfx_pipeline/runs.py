@@ -134,9 +134,10 @@ def latest_run_of(config: Config) -> Run:
         return latest_run(config.metadata_path)
     try:
         store = metadata_store.MetadataStore(connection(config))
-        return _newest(store, host, LAST_OUTPUT, config.pipeline.name)
-    except (ValueError, mlmd_errors.StatusError) as error:
+    # ML Metadata's own code raises the last two.
+    except (ValueError, RuntimeError, mlmd_errors.StatusError) as error:
         raise RunError(f"The metadata store on {host} cannot be read: {error}") from None
+    return _newest(store, host, LAST_OUTPUT, config.pipeline.name)
 
 
 def _newest(
