@@ -70,7 +70,9 @@ def run_pipeline(config: Config, console: Console, until: str | None = None) -> 
         raise StageError(f"{progress.stage} failed: {type(error).__name__}: {reason}") from error
     finally:
         logging.getLogger().removeHandler(progress)
-        with contextlib.suppress(mlmd_errors.StatusError):  # then the run has failed by it too
+        with contextlib.suppress(
+            RuntimeError, mlmd_errors.StatusError
+        ):  # then the run has failed by it too
             record(config)
 
 

@@ -130,7 +130,8 @@ def all_runs(config: Config) -> list[Run]:
         if host is not None:
             contexts = [c for c in contexts if _is_of(store, c, config.pipeline.name)]
         return [_read_run(store, context) for context in contexts]
-    except (ValueError, mlmd_errors.StatusError) as error:
+    # ML Metadata's own code raises all three.
+    except (ValueError, RuntimeError, mlmd_errors.StatusError) as error:
         where = host or config.metadata_path
         raise RunError(f"The metadata store {where} cannot be read: {error}") from None
 
