@@ -13,6 +13,7 @@ from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, Model
 from serving.server.config import check_models
 from serving.server.flags import Flags
 from serving.server.model import Model
+from serving.server.request_log import RequestLog
 from serving.server.servable import Servable
 from serving.server.status import StatusError, invalid_argument, not_found
 from serving.server.versions import State, Version
@@ -33,6 +34,7 @@ class ModelManager:
         self._flags = flags
         self._models: dict[str, Model] = {}  # those no longer configured stay listed
         self._labels: dict[str, dict[str, int]] = {}
+        self._request_logs: dict[str, RequestLog] = {}
         self._changed = threading.Condition()  # guards the above
         self._reloading = threading.Lock()
         self._wake = threading.Event()
@@ -60,7 +62,9 @@ class ModelManager:
                     "from one ModelConfigList to another.",
                 )
             listed = {model.name: model for model in config.model_config_list.config}
+            logs = {name: self._open_log(model) for name, model in listed.items()}
             with self._changed:
+                self._log_to({name: log for name, log in logs.items() if log is not None})
                 self._labels = {name: self._labels_of(model) for name, model in listed.items()}
                 new = self._configure(listed)
                 done = self._changed.wait_for(lambda: self._is_over(new), timeout_seconds)
@@ -81,6 +85,7 @@ class ModelManager:
         """Unloads everything; a load that takes longer is left behind."""
         self.cancel()
         with self._changed:
+            self._log_to({})
             self._configure({})
         if self._thread.is_alive():
             self._thread.join(timeout_seconds)
@@ -105,6 +110,10 @@ class ModelManager:
                 is_last = not version.in_flight and version.state == State.UNLOADING
             if is_last:
                 self._wake.set()
+
+    def request_log(self, name: str) -> RequestLog | None:
+        """Where a model's requests are sampled to."""
+        return self._request_logs.get(name)
 
     def names(self) -> list[str]:
         """The models of the configuration."""
@@ -132,6 +141,23 @@ class ModelManager:
             if not versions:
                 raise not_found(f"Could not find any versions of model {spec.name}")
             return [versions[number].to_proto() for number in sorted(versions, reverse=True)]
+
+    def _open_log(self, model: ModelConfig) -> RequestLog | None:
+        if not model.HasField("logging_config"):
+            return None
+        log = self._request_logs.get(model.name)
+        if log is not None and log.config == model.logging_config:
+            return log
+        try:
+            return RequestLog(model.logging_config)
+        except (ValueError, OSError) as error:
+            raise invalid_argument(f"Model {model.name} has no request log: {error}") from None
+
+    def _log_to(self, logs: dict[str, RequestLog]) -> None:
+        for name, log in self._request_logs.items():
+            if logs.get(name) is not log:
+                log.close()
+        self._request_logs = logs
 
     def _find(self, spec: model_pb2.ModelSpec) -> Version:
         if not spec.name:

@@ -47,6 +47,7 @@ class RequestLog:
             raise ValueError(f"sampling_rate must be from 0 to 1: {rate}")
         self.path = f"{collector.filename_prefix}-{int(time.time())}-{os.getpid()}.tfrecord"
         Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        self.config = config
         self._sampling = config.sampling_config
         self._random = random.Random(seed)
         self._lock = threading.Lock()

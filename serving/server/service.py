@@ -68,7 +68,11 @@ class PredictionService(_Service, prediction_service_pb2_grpc.PredictionServiceS
         """Runs a signature of the version that the request asks for."""
         _require_model_spec(request)
         with self._manager.use(request.model_spec) as servable:
-            return servable.predict(request, self._as_content)
+            response = servable.predict(request, self._as_content)
+        log = self._manager.request_log(request.model_spec.name)
+        if log is not None:
+            log.collect(request, response)
+        return response
 
     @_reports_status
     def GetModelMetadata(  # noqa: N802

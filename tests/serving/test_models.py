@@ -2,6 +2,7 @@
 
 import grpc
 import pytest
+import tensorflow as tf
 from peers import Peer, flags, wait_until
 from serving_models import half_request, publish
 from tensorflow_serving.apis import model_management_pb2
@@ -258,3 +259,30 @@ def test_slow_loads_of_one_model_are_listed_as_loading(serve, folders, config_fi
     (folders / "a" / "4").mkdir()
     wait_until(lambda: peer.states("a")[0] == (4, LOADING), lambda: str(peer.states("a")))
     assert answer(peer, "a") == 3.0
+
+
+def logging_to(prefix, rate: float = 1.0, kind: str = "tfrecord") -> str:
+    return (
+        f'logging_config {{ log_collector_config {{ type: "{kind}" filename_prefix: "{prefix}" }} '
+        f"sampling_config {{ sampling_rate: {rate} }} }}"
+    )
+
+
+def test_requests_are_logged_where_the_configuration_says(folders, config_file, serve):
+    one, two = (
+        listing(entry(folders, "a", extra=logging_to(folders / "logs" / name)))
+        for name in ("one", "two")
+    )
+    peer = serve(listing(entry(folders, "a", extra=logging_to(folders / "logs" / "none", 0.0))))
+    answer(peer, "a")
+    for text in (one, one, two):  # the file stays the same while its configuration does
+        peer.model.HandleReloadConfigRequest(reload_request(config_file, text), timeout=30.0)
+        answer(peer, "a")
+    logs = {path.name.rsplit("-", 2)[0]: str(path) for path in (folders / "logs").iterdir()}
+    counts = {name: len(list(tf.data.TFRecordDataset(path))) for name, path in logs.items()}
+    assert counts == {"none": 0, "one": 2, "two": 1}
+
+
+def test_a_request_log_that_cannot_be_is_refused(folders, serve):
+    with pytest.raises(StatusError, match=r"Model a has no request log: .*must be 'tfrecord'"):
+        serve(listing(entry(folders, "a", extra=logging_to(folders / "log", kind="file"))))
