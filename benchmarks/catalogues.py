@@ -1,7 +1,12 @@
-"""Servables of any catalogue size, from the model's own code, with weights that nobody trained."""
+"""Servables of any catalogue size, from the model's own code, with weights that nobody trained.
 
+`python -m benchmarks.catalogues` builds them in a process of its own, whose memory is given back.
+"""
+
+import argparse
 import json
 import os
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
@@ -174,3 +179,17 @@ def _set_weights(model: SessionModel, of: World, generator: np.random.Generator)
             weight.assign(VECTOR_STD * vectors)
         elif "item_bias" not in weight.name:
             weight.assign_add(generator.normal(0.0, 0.05, weight.shape))
+
+
+def main(arguments: list[str]) -> None:
+    """Build what the arguments say."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.catalogues")
+    parser.add_argument("--items", type=int, required=True)
+    parser.add_argument("--unstructured", action="store_true", help="items have no topics")
+    parser.add_argument("--folder", type=Path, required=True)
+    given = parser.parse_args(arguments)
+    build(given.items, not given.unstructured, given.folder)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

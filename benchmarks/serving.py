@@ -4,9 +4,10 @@ A server is loaded in a closed loop for its most and then, in an open loop, at h
 the bare call answers the same requests at the same rate, in one process without gRPC.
 """
 
-import gc
 import json
-from collections.abc import Sequence
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from shutil import rmtree
 
@@ -15,7 +16,7 @@ import tensorflow as tf
 from rich.console import Console
 from tensorflow_serving.apis import predict_pb2
 
-from benchmarks.catalogues import CLUSTERS, EXACT, build
+from benchmarks.catalogues import CLUSTERS, EXACT
 from benchmarks.plots import plot_serving
 from benchmarks.results import CPU_S, P50_MS, P95_MS, P99_MS, PEAK_MB, Row, write_results
 from benchmarks.serving_trial import InProcess, Load, Server, numpy_floor
@@ -26,8 +27,8 @@ SERVER = "sessionrec"
 DEFAULT, ENCODE = "serving_default", "encode"
 BATCHES = (1, 16)
 THROUGHPUT = "throughput_per_s"
-# Of a catalogue whose item vectors have nothing in common, no more than recall is of interest.
-UNSTRUCTURED_ITEMS = 100_000
+# A catalogue whose item vectors have nothing in common.
+UNSTRUCTURED_ITEMS, UNSTRUCTURED = 100_000, "unstructured"
 
 
 def benchmark_serving(
@@ -53,7 +54,7 @@ def benchmark_serving(
     """
     rows: list[Row] = []
     for items in sizes:
-        folder = _models(models / str(items), items, True, console)
+        folder = _models(models, items, console)
         users = _users(folder)
         rows += _recall(f"{items}-{CLUSTERS}", folder, command)
         for index in (EXACT, CLUSTERS):
@@ -62,20 +63,19 @@ def benchmark_serving(
         rows += _rows(
             numpy_floor(f"{items}-{EXACT}-batch-1-alone", items, seconds), command, console
         )
-    name = f"{UNSTRUCTURED_ITEMS}-unstructured"
-    folder = _models(models / name, UNSTRUCTURED_ITEMS, False, console)
+    name = f"{UNSTRUCTURED_ITEMS}-{UNSTRUCTURED}"
+    folder = _models(models, UNSTRUCTURED_ITEMS, console, has_topics=False)
     rows += _recall(f"{name}-{CLUSTERS}", folder, command)
-    bare = InProcess(folder / CLUSTERS / "1", DEFAULT, _users(folder), 1)
+    model = tf.saved_model.load(str(folder / CLUSTERS / "1"))
+    bare = InProcess(model.signatures[DEFAULT], _users(folder), 1)
     rows += _rows(bare.closed(f"{name}-{CLUSTERS}-batch-1-alone", seconds), command, console)
     write_results(rows, output)
     plot_serving(rows, output)
     console.print(f"results: {output}")
 
 
-def _of_index(base: Path, name: str, users: list[bytes], seconds: float):
-    """The loads of one servable: bare and alone, served at most, served and bare at half of it."""
-    bare = InProcess(base / "1", ENCODE, users, 1)
-    yield bare.closed(f"{name}-{ENCODE}-batch-1-alone", seconds)
+def _of_index(base: Path, name: str, users: list[bytes], seconds: float) -> Iterator[Load]:
+    """The loads of one servable: served at most and at half of it, bare alone and at that half."""
     half = {}
     with Server(base) as server:
         for batch in BATCHES:
@@ -84,20 +84,25 @@ def _of_index(base: Path, name: str, users: list[bytes], seconds: float):
             yield most
             half[batch] = most.per_second / 2
             yield server.load(f"{name}-batch-{batch}-half", requests, half[batch], seconds)
+    model = tf.saved_model.load(str(base / "1"))
+    bare = InProcess(model.signatures[ENCODE], users, 1)
+    yield bare.closed(f"{name}-{ENCODE}-batch-1-alone", seconds)
     for batch in BATCHES:
-        bare = InProcess(base / "1", DEFAULT, users, batch)
+        bare = InProcess(model.signatures[DEFAULT], users, batch)
         yield bare.closed(f"{name}-batch-{batch}-alone", seconds)
         yield bare.open(f"{name}-batch-{batch}-half", half[batch], seconds)
-    del bare
-    gc.collect()
 
 
-def _models(folder: Path, items: int, has_topics: bool, console: Console) -> Path:
+def _models(models: Path, items: int, console: Console, has_topics: bool = True) -> Path:
+    folder = models / (f"{items}" if has_topics else f"{items}-{UNSTRUCTURED}")
     if not folder.exists():
         console.print(f"  building {folder}")
         partial = folder.with_name(f"{folder.name}.partial")
         rmtree(partial, ignore_errors=True)
-        build(items, has_topics, partial)
+        command = [sys.executable, "-m", "benchmarks.catalogues"]
+        command += [f"--items={items}", f"--folder={partial}"]
+        command += [] if has_topics else ["--unstructured"]
+        subprocess.run(command, check=True, stdout=sys.stderr)
         partial.rename(folder)
     return folder
 

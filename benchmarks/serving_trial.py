@@ -97,12 +97,11 @@ class Server:
 
 
 class InProcess:
-    """The same signature, called in this process."""
+    """A signature, called in this process; its SavedModel must outlive this."""
 
-    def __init__(self, version: Path, signature: str, users: list[bytes], batch: int):
-        """Load a SavedModel and make its requests of `batch` users each."""
-        self._model = tf.saved_model.load(str(version))
-        self._function = self._model.signatures[signature]
+    def __init__(self, signature: Callable[..., dict], users: list[bytes], batch: int):
+        """Make requests of `batch` users each, and warm up."""
+        self._function = signature
         self._requests = [tf.constant(users[at : at + batch]) for at in range(0, len(users), batch)]
         for number in range(WARM_UP_CALLS):
             self._call(number)

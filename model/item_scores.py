@@ -11,9 +11,6 @@ class ItemScores(tf.Module):
     """The scores of a trained model, without those of a user's own items.
 
     Attributes:
-      read_vectors: what histories are read with, as `SessionModel.item_vectors`.
-      vectors: of all vocabulary indices, what is scored, [V + 2, dim].
-      bias: [V + 2].
       trend: of every item at each period, [periods, V + 2], or None.
     """
 
@@ -21,18 +18,34 @@ class ItemScores(tf.Module):
         """Compute the tables of a trained model."""
         super().__init__()
         self.vocabulary_size = model.vocabulary_size
-        self.read_vectors = [
+        self._vectors = [
             tf.Variable(vectors, trainable=False, name="item_vectors")
             for vectors in model.item_vectors()
         ]
-        self.vectors = self.read_vectors[-1]
-        self.bias = tf.Variable(model.item_bias, trainable=False, name="item_bias")
+        self._bias = tf.Variable(model.item_bias, trainable=False, name="item_bias")
         self.trend = None
         if model.trend is not None:
             table = tf.pad(model.trend.table(), [[0, 0], [1, 1]])
             self.trend = tf.Variable(table, trainable=False, name="trend")
             self._periods = len(table)
             self._weight = model.trend.weight
+
+    # To gather from a variable makes TensorFlow copy it wherever it is read as a whole, which would
+    # be at every request. To gather from its value does not.
+    @property
+    def read_vectors(self) -> list[tf.Tensor]:
+        """What histories are read with and what is scored, as `SessionModel.item_vectors`."""
+        return [vectors.read_value() for vectors in self._vectors]
+
+    @property
+    def vectors(self) -> tf.Tensor:
+        """What is scored, of all vocabulary indices, [V + 2, dim]."""
+        return self._vectors[-1].read_value()
+
+    @property
+    def bias(self) -> tf.Tensor:
+        """Of all vocabulary indices, [V + 2]."""
+        return self._bias.read_value()
 
     def every(self, reading: Reading) -> tf.Tensor:
         """Scores of vocabulary indices 1..V, [N, V]."""
