@@ -43,7 +43,7 @@ class PipelineConfig(_Section):
 
 
 class MetadataConfig(_Section):
-    """`[metadata]`: a MySQL database for ML Metadata; a SQLite file in the run folder if no host."""
+    """`[metadata]`: a MySQL database for ML Metadata; without a host, a SQLite file."""
 
     host: str | None = None
     port: Annotated[int, Field(gt=0, lt=65536)] = 3306
