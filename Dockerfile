@@ -1,4 +1,5 @@
 # Not built where this project is developed, which has no container engine: the first build checks it.
+# scripts/try_dockerfile.py does its steps in a folder.
 #
 # The image that Kubeflow Pipelines runs every component in; Kubeflow gives each its own command.
 #   docker build -t sessionrec .
@@ -6,11 +7,11 @@ ARG BASE=python:3.11.14-slim-trixie
 
 FROM ${BASE} AS packages
 WORKDIR /build
-COPY requirements.txt ./
-RUN pip install --no-cache-dir "$(grep -m 1 '^uv==' requirements.txt)"
-RUN python -m venv --without-pip /opt/sessionrec \
-    && uv pip sync --no-cache --python /opt/sessionrec/bin/python requirements.txt
-COPY pyproject.toml README.md LICENSE ./
+COPY requirements.txt pyproject.toml README.md LICENSE ./
+RUN pip install --no-cache-dir "$(grep -m 1 '^uv==' requirements.txt)" \
+    && python -m venv --without-pip /opt/sessionrec \
+    && uv pip install --no-cache --python /opt/sessionrec/bin/python \
+       --requirement pyproject.toml --constraint requirements.txt
 COPY components components
 COPY model model
 COPY tfx_pipeline tfx_pipeline
@@ -23,7 +24,8 @@ LABEL org.opencontainers.image.title="sessionrec" \
       org.opencontainers.image.description="Next-session recommendation as a TFX pipeline" \
       org.opencontainers.image.version="0.1.0" \
       org.opencontainers.image.licenses="Apache-2.0"
-RUN useradd --create-home --uid 1000 sessionrec
+RUN pip uninstall --yes setuptools wheel pip \
+    && useradd --create-home --uid 1000 sessionrec
 COPY --from=packages /opt/sessionrec /opt/sessionrec
 WORKDIR /home/sessionrec
 COPY --chown=sessionrec:sessionrec configs configs

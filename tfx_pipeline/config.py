@@ -67,15 +67,14 @@ class PipelineConfig(_Section):
 
 
 class MetadataConfig(_Section):
-    """`[metadata]`: a MySQL database for ML Metadata; a SQLite file in the run folder if no host.
-
-    The environment's SESSIONREC_METADATA_PASSWORD has the password.
-    """
+    """`[metadata]`: a MySQL database for ML Metadata; without a host, a SQLite file."""
 
     host: str | None = None
     port: Annotated[int, Field(gt=0, lt=65536)] = 3306
     database: str = Field("sessionrec", description="must exist; tables are made")
-    user: str = "sessionrec"
+    user: str = Field(
+        "sessionrec", description="the variable SESSIONREC_METADATA_PASSWORD has the password"
+    )
 
 
 class Config(_Section):

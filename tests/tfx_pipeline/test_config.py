@@ -68,6 +68,11 @@ def test_it_is_frozen_at_every_depth(shop, section, key):
         # The section of an optional table.
         ("data.item_table.titel=t", "unknown key 'data.item_table.titel'; did you mean 'title'?"),
         ("train.zzz=3", "unknown key 'train.zzz'"),
+        # A table of sections that the user names.
+        (
+            "kubeflow.components.Trainer.cpus=3",
+            "unknown key 'kubeflow.components.Trainer.cpus'; did you mean 'cpu'?",
+        ),
     ],
 )
 def test_an_unknown_key_is_answered_with_the_nearest_name(shop, override, message):

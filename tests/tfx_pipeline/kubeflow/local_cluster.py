@@ -87,7 +87,7 @@ class LocalCluster:
             else:
                 value = source.runtime_value.constant
             given.inputs.parameter_values[key].CopyFrom(value)
-        for key, source in task.inputs.artifacts.items():
+        for number, (key, source) in enumerate(task.inputs.artifacts.items(), 1):
             producer = source.task_output_artifact
             [made] = (
                 self.outputs[producer.producer_task]
@@ -95,7 +95,7 @@ class LocalCluster:
                 .artifacts
             )
             given.inputs.artifacts[key].artifacts.add(
-                name=f"{len(self.outputs)}{len(key)}", uri=made.uri, metadata=made.metadata
+                name=str(number), uri=made.uri, metadata=made.metadata
             )
         for key, definition in component.output_definitions.artifacts.items():
             given.outputs.artifacts[key].artifacts.add(

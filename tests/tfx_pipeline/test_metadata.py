@@ -1,0 +1,81 @@
+"""Which metadata store a configuration means, and whose runs are read from one that is shared."""
+
+import pytest
+from ml_metadata import metadata_store
+from ml_metadata.proto import metadata_store_pb2
+
+from tfx_pipeline.config import Config
+from tfx_pipeline.metadata import PASSWORD_VARIABLE, connection
+from tfx_pipeline.runs import LAST_OUTPUT, RunError, _newest, latest_run_of
+
+MYSQL = {"host": "db.example.com", "database": "team", "user": "trainer"}
+
+
+def config(**metadata) -> Config:
+    return Config.model_validate(
+        {"data": {"log": "x.csv"}, "pipeline": {"name": "shop"}, "metadata": metadata}
+    )
+
+
+def test_a_file_in_the_run_folder_unless_a_host_is_given():
+    assert connection(config()).sqlite.filename_uri == "output/runs/shop/metadata.db"
+
+
+def test_a_host_is_a_mysql_database_with_the_environments_password(monkeypatch):
+    monkeypatch.setenv(PASSWORD_VARIABLE, "secret")
+    found = connection(config(**MYSQL)).mysql
+    assert (found.host, found.port, found.database) == ("db.example.com", 3306, "team")
+    assert (found.user, found.password) == ("trainer", "secret")
+
+
+def test_no_password(monkeypatch):
+    monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
+    with pytest.raises(RunError, match=rf"set {PASSWORD_VARIABLE} to the password of 'trainer'"):
+        latest_run_of(config(**MYSQL))
+
+
+def test_a_database_that_is_not_there(monkeypatch):
+    monkeypatch.setenv(PASSWORD_VARIABLE, "secret")
+    with pytest.raises(RunError, match=r"The metadata store on 127\.0\.0\.1 cannot be read"):
+        latest_run_of(config(host="127.0.0.1", port=1))
+
+
+@pytest.fixture
+def shared_store() -> metadata_store.MetadataStore:
+    """A store with a run of `shop` and a later one of `other`."""
+    fake = metadata_store_pb2.ConnectionConfig()
+    fake.fake_database.SetInParent()
+    store = metadata_store.MetadataStore(fake)
+    contexts = {
+        name: store.put_context_type(metadata_store_pb2.ContextType(name=name))
+        for name in ("pipeline", "pipeline_run")
+    }
+    kind = store.put_execution_type(metadata_store_pb2.ExecutionType(name="Pusher"))
+    model = store.put_artifact_type(metadata_store_pb2.ArtifactType(name="PushedModel"))
+    for pipeline in ("shop", "other"):
+        execution = metadata_store_pb2.Execution(
+            type_id=kind, last_known_state=metadata_store_pb2.Execution.COMPLETE
+        )
+        path = metadata_store_pb2.Event.Path(
+            steps=[metadata_store_pb2.Event.Path.Step(key="pushed_model")]
+        )
+        event = metadata_store_pb2.Event(type=metadata_store_pb2.Event.OUTPUT, path=path)
+        artifact = metadata_store_pb2.Artifact(type_id=model, uri=f"/{pipeline}")
+        named = {"pipeline": pipeline, "pipeline_run": f"run of {pipeline}"}
+        store.put_execution(
+            execution,
+            [(artifact, event)],
+            [
+                metadata_store_pb2.Context(type_id=contexts[kind_], name=name)
+                for kind_, name in named.items()
+            ],
+        )
+    return store
+
+
+def test_runs_of_other_pipelines_in_a_shared_store_are_not_ours(shared_store):
+    run = _newest(shared_store, "db", LAST_OUTPUT, "shop")
+    assert (run.run_id, run.outputs[LAST_OUTPUT].uri) == ("run of shop", "/shop")
+    assert _newest(shared_store, "db", LAST_OUTPUT).run_id == "run of other"
+    with pytest.raises(RunError, match="No run in db has finished"):
+        _newest(shared_store, "db", LAST_OUTPUT, "third")
