@@ -125,15 +125,20 @@ def all_runs(config: Config) -> list[Run]:
             f"There is no metadata store {config.metadata_path}; `sessionrec run` makes it."
         )
     try:
-        store = open_store(config)
-        contexts = run_contexts(store)
-        if host is not None:
-            contexts = [c for c in contexts if _is_of(store, c, config.pipeline.name)]
-        return [_read_run(store, context) for context in contexts]
+        return runs_in(open_store(config), config.pipeline.name if host is not None else None)
     # ML Metadata's own code raises all three.
     except (ValueError, RuntimeError, mlmd_errors.StatusError) as error:
         where = host or config.metadata_path
         raise RunError(f"The metadata store {where} cannot be read: {error}") from None
+
+
+def runs_in(store: metadata_store.MetadataStore, pipeline: str | None = None) -> list[Run]:
+    """The runs of a store, oldest first; those of one pipeline, if several share the store."""
+    return [
+        _read_run(store, context)
+        for context in run_contexts(store)
+        if pipeline is None or _is_of(store, context, pipeline)
+    ]
 
 
 def latest_run(config: Config, output: str = PUSHED) -> Run:

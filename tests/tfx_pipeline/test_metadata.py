@@ -6,7 +6,7 @@ from ml_metadata.proto import metadata_store_pb2
 
 from tfx_pipeline.config import Config
 from tfx_pipeline.metadata import PASSWORD_VARIABLE, connection
-from tfx_pipeline.runs import LAST_OUTPUT, RunError, _newest, latest_run_of
+from tfx_pipeline.runs import PUSHED, RunError, latest_run, runs_in
 
 MYSQL = {"host": "db.example.com", "database": "team", "user": "trainer"}
 
@@ -31,13 +31,13 @@ def test_a_host_is_a_mysql_database_with_the_environments_password(monkeypatch):
 def test_no_password(monkeypatch):
     monkeypatch.delenv(PASSWORD_VARIABLE, raising=False)
     with pytest.raises(RunError, match=rf"set {PASSWORD_VARIABLE} to the password of 'trainer'"):
-        latest_run_of(config(**MYSQL))
+        latest_run(config(**MYSQL))
 
 
 def test_a_database_that_is_not_there(monkeypatch):
     monkeypatch.setenv(PASSWORD_VARIABLE, "secret")
-    with pytest.raises(RunError, match=r"The metadata store on 127\.0\.0\.1 cannot be read"):
-        latest_run_of(config(host="127.0.0.1", port=1))
+    with pytest.raises(RunError, match=r"The metadata store 127\.0\.0\.1 cannot be read"):
+        latest_run(config(host="127.0.0.1", port=1))
 
 
 @pytest.fixture
@@ -74,8 +74,7 @@ def shared_store() -> metadata_store.MetadataStore:
 
 
 def test_runs_of_other_pipelines_in_a_shared_store_are_not_ours(shared_store):
-    run = _newest(shared_store, "db", LAST_OUTPUT, "shop")
-    assert (run.run_id, run.outputs[LAST_OUTPUT].uri) == ("run of shop", "/shop")
-    assert _newest(shared_store, "db", LAST_OUTPUT).run_id == "run of other"
-    with pytest.raises(RunError, match="No run in db has finished"):
-        _newest(shared_store, "db", LAST_OUTPUT, "third")
+    [run] = runs_in(shared_store, "shop")
+    assert (run.run_id, run.outputs[PUSHED].uri) == ("run of shop", "/shop")
+    assert [run.run_id for run in runs_in(shared_store)] == ["run of shop", "run of other"]
+    assert runs_in(shared_store, "third") == []
