@@ -129,6 +129,7 @@ def test_the_configuration_names_the_pipeline_and_its_folders(shop):
         ("evaluate.max_item_drift=0.9", {"ExampleValidator"}),
         ("evaluate.cutoffs=[5]", {"Evaluator", "CounterBaselines"}),
         ("serve.max_k=50", {"Trainer"}),
+        ("serve.index=clusters", {"Trainer"}),
         # What people read has no part in the result.
         ("data.item_table.title=brand", set()),
         ("serve.port=1", set()),
