@@ -39,9 +39,10 @@ class EvaluateConfig(BaseModel):
         50, description="requests with a target that a slice needs to count for the gate"
     )
     max_item_drift: _Share = Field(
-        0.6,
-        description="Jensen-Shannon divergence between the items of the eval and of the test "
-        "split's sessions to predict that stops a run, before training",
+        1.0,
+        description="Jensen-Shannon divergence, 0 to 1, between the items of the eval and of the test "
+        "split's sessions to predict above which a run stops, before training; few sessions diverge "
+        "by chance, so 1, which no data exceeds, unless it is set from what a log usually has",
     )
 
     @model_validator(mode="after")

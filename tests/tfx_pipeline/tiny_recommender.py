@@ -24,6 +24,8 @@ log = "clicks.csv"
 [split]
 eval_days = 8
 test_days = 8
+[evaluate]
+max_item_drift = 0.6
 """
 
 
