@@ -40,9 +40,9 @@ class EvaluateConfig(BaseModel):
     )
     max_item_drift: _Share = Field(
         1.0,
-        description="Jensen-Shannon divergence, 0 to 1, between the items of the eval and of the test "
-        "split's sessions to predict above which a run stops, before training; few sessions diverge "
-        "by chance, so 1, which no data exceeds, unless it is set from what a log usually has",
+        description="Jensen-Shannon divergence, 0 to 1, between the items of the eval and of the "
+        "test split's sessions to predict above which a run stops, before training; few sessions "
+        "diverge by chance, so 1, which none exceeds, unless set from what a log usually has",
     )
 
     @model_validator(mode="after")
