@@ -52,7 +52,7 @@ def trainer_arguments(config: Config, outputs: dict[str, Artifact]) -> FnArgs:
     """What TFX would hand to `run_fn`: the Trainer's own settings, and a run's artifacts."""
     [component] = [
         component
-        for component in create_pipeline(config, str(SCHEMA)).components
+        for component in create_pipeline(config, SCHEMA.read_text()).components
         if component.id == "Trainer"
     ]
     examples = standard_artifacts.Examples()
