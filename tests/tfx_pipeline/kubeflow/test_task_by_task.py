@@ -1,5 +1,6 @@
 """The compiled pipeline, each container a local process, pushes what the local runner does."""
 
+import re
 from pathlib import Path
 
 import pyarrow.compute as pc
@@ -111,7 +112,12 @@ def test_its_results_are_the_local_runners(local_run, cluster):
     expected = candidate_figures(local_run)
     assert expected["all ndcg@20"] > 0.01
     assert candidate_figures(there) == pytest.approx(expected, rel=1e-6)
-    assert there.verdict == local_run.verdict
+    assert without_intervals(there.verdict) == without_intervals(local_run.verdict)
+
+
+def without_intervals(reasons: list[str]) -> list[str]:
+    """TFMA's jackknife puts requests into parts at random: bounds differ from run to run."""
+    return [re.sub(r" \[[^]]*\]", "", reason) for reason in reasons]
 
 
 def candidate_figures(run: Run) -> dict[str, float]:
