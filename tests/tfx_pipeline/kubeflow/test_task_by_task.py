@@ -1,5 +1,6 @@
 """The compiled pipeline, each container a local process, pushes what the local runner does."""
 
+import json
 import re
 from pathlib import Path
 
@@ -131,6 +132,6 @@ def candidate_figures(run: Run) -> dict[str, float]:
 def test_artifacts_keep_their_uris_and_what_was_noted_about_them(cluster):
     [examples] = cluster.outputs["SessionExampleGen"].artifacts["examples"].artifacts
     assert examples.uri.startswith("minio://mlpipeline/v2/")
-    assert examples.metadata["split_names"] == '["train","eval","test","refit"]'
+    assert json.loads(examples.metadata["split_names"]) == ["train", "eval", "test", "refit"]
     [pushed] = cluster.outputs["Pusher"].artifacts["pushed_model"].artifacts
     assert Path(pushed.metadata["pushed_destination"]).parent == cluster.folder / "served"
