@@ -114,5 +114,7 @@ def test_a_newcomer_can_say_what_serves_from_what_and_whether_it_is_better(repor
     assert len(outcomes) == RUNS
     assert outcomes[0] == "◆ blessed and pushed"
     assert outcomes.count("✖ refused") == RUNS / 2
+    cells = page.locator("#runs tbody tr").first.locator("td").all_inner_texts()
+    assert cells[2:5] == ["2.0", "6.0", "200"]
     assert page.locator("#examples figure").count()
     page.close()
