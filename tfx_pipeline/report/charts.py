@@ -19,6 +19,7 @@ from tfx_pipeline.results import Figure
 INK, GRID, ACCENT, GOOD, BAD = "#101010", "#202020", "#303030", "#404040", "#505050"
 VARIABLES = {INK: "--soft", GRID: "--line", ACCENT: "--accent", GOOD: "--good", BAD: "--bad"}
 WIDTH, HEIGHT = 4.6, 2.4  # inches, of 72 units of the page
+LEAST_RANGE = 1e-3
 LONGEST_NAME = 36  # characters, about half of the width
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -69,6 +70,9 @@ def trend(points: Sequence[Point], description: str) -> Markup:
             markersize=6,
             color=colour,
         )
+    low, high = axes.get_ylim()
+    if high - low < LEAST_RANGE:  # noise in the last digits of one value
+        axes.set_ylim(low - LEAST_RANGE, high + LEAST_RANGE)
     _whole_numbers(axes, [p.run for p in points])
     axes.set_xlabel("run")
     return _svg(canvas, description)
