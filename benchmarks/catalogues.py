@@ -38,12 +38,15 @@ from serving.requests import Event, Request, encode_request
 
 EXACT, CLUSTERS = "exact", "clusters"
 MAX_K, MAX_SESSIONS, MIN_RECALL = 100, 100, 0.98
-USERS, BATCH = 1024, 32
+USERS, BATCH, SAMPLED_ITEMS = 1024, 32, 10_000
 START, SPAN = 1_700_000_000, 90 * 86_400
 ITEMS_PER_TOPIC, TOPICS_PER_USER = 500, 3
 ZIPF_EXPONENT, ENGAGEMENTS_PER_ITEM = 1.05, 50
-# Wider than 0.1, as in a model trained on KuaiRand, where popularity would decide every list.
-VECTOR_STD, OWN_SHARE = 0.25, 0.3
+# Standard deviations: of an item vector's elements, as after training, and of how much better or
+# worse items fit a user than users on average. With 4, the lists of two users share about a quarter
+# of their 100 items, as after training; with less, popularity decides every list.
+VECTOR_STD, SIMILARITY_STD = 0.12, 4.0
+OWN_SHARE = 0.3
 
 
 class World(NamedTuple):
@@ -92,7 +95,7 @@ def build(items: int, has_topics: bool, folder: Path) -> None:
     """Export one model with each index to `folder`/INDEX/1; its requests are in users.json.
 
     The export is the trainer's. Nothing was trained: item vectors are drawn by topic, popularity
-    and trend come from drawn counts, all else is random.
+    and trend come from drawn counts, all else is random. One factor scales user vectors.
 
     Args:
       items: size of the catalogue.
@@ -112,6 +115,7 @@ def build(items: int, has_topics: bool, folder: Path) -> None:
     read = _reader(model, transform)
     read(requests[:1])  # makes the weights
     _set_weights(model, of, generator)
+    _set_similarity(model, read(requests).vector)
     scores = ItemScores(model)
     readings = [read(requests[at : at + BATCH]) for at in range(0, USERS, BATCH)]
     clusters, report = cluster_index(scores, readings, MAX_K, MIN_RECALL)
@@ -179,6 +183,17 @@ def _set_weights(model: SessionModel, of: World, generator: np.random.Generator)
             weight.assign(VECTOR_STD * vectors)
         elif "item_bias" not in weight.name:
             weight.assign_add(generator.normal(0.0, 0.05, weight.shape))
+
+
+def _set_similarity(model: SessionModel, users: tf.Tensor) -> None:
+    """Scale the query, which gave the vectors of `users` [N, dim], to SIMILARITY_STD."""
+    items = model.item_vectors()[-1][1 : 1 + SAMPLED_ITEMS]
+    similarity = tf.matmul(users, items, transpose_b=True)
+    own = similarity - tf.reduce_mean(similarity, axis=0)
+    factor = SIMILARITY_STD / tf.math.reduce_std(own)
+    for weight in model.trainable_variables:
+        if "query/" in weight.name:
+            weight.assign(factor * weight)
 
 
 def main(arguments: list[str]) -> None:

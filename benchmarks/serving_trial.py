@@ -5,7 +5,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +15,8 @@ from typing import Self
 import numpy as np
 import psutil
 import tensorflow as tf
+
+from benchmarks.load import closed_loop, open_loop
 
 MEBIBYTE = 2**20
 DIM, K = 64, 100
@@ -108,23 +109,11 @@ class InProcess:
 
     def closed(self, name: str, seconds: float) -> Load:
         """One call after the other."""
-        return _closed(name, "in-process", self._call, seconds)
+        return _timed(name, "in-process", lambda: closed_loop(self._call, 1, seconds))
 
     def open(self, name: str, rate: float, seconds: float) -> Load:
-        """Calls at fixed times, by as many threads as the load has callers."""
-        start = time.perf_counter()
-
-        def one(number: int) -> float:
-            self._call(number)
-            return time.perf_counter() - start - number / rate
-
-        with _Watch(psutil.Process()) as watch, ThreadPoolExecutor(CALLERS) as pool:
-            futures = []
-            for number in range(int(rate * seconds)):
-                time.sleep(max(0.0, start + number / rate - time.perf_counter()))
-                futures.append(pool.submit(one, number))
-            latencies = [future.result() for future in futures]
-        return Load(name, "in-process", latencies, time.perf_counter() - start, *watch.costs)
+        """Calls at fixed times."""
+        return _timed(name, "in-process", lambda: open_loop(self._call, rate, seconds))
 
     def _call(self, number: int) -> None:
         found = self._function(examples=self._requests[number % len(self._requests)])
@@ -143,17 +132,15 @@ def numpy_floor(name: str, items: int, seconds: float) -> Load:
         best = np.argpartition(scores, -K)[-K:]
         best[np.argsort(-scores[best])]
 
-    return _closed(name, "numpy", call, seconds)
+    return _timed(name, "numpy", lambda: closed_loop(call, 1, seconds))
 
 
-def _closed(name: str, method: str, call: Callable[[int], None], seconds: float) -> Load:
-    latencies: list[float] = []
+def _timed(name: str, method: str, load: Callable[[], list[float]]) -> Load:
     with _Watch(psutil.Process()) as watch:
         start = time.perf_counter()
-        while (sent := time.perf_counter()) < start + seconds:
-            call(len(latencies))
-            latencies.append(time.perf_counter() - sent)
-    return Load(name, method, latencies, time.perf_counter() - start, *watch.costs)
+        latencies = load()
+        seconds = time.perf_counter() - start
+    return Load(name, method, latencies, seconds, *watch.costs)
 
 
 class _Watch:

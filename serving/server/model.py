@@ -129,7 +129,8 @@ class Model:
         self._set(version, State.LOADING)
         servable = None
         try:
-            servable = Servable(self.name, version.number, folder)
+            threads = self._flags.tensorflow_intra_op_parallelism
+            servable = Servable(self.name, version.number, folder, threads)
             servable.warm_up()
         except Exception as error:  # a model can fail to load in any way
             if servable is not None:

@@ -18,9 +18,6 @@ _SERVE_TAG = "serve"
 _WARM_UP_FILE = Path("assets.extra") / "tf_serving_warmup_requests"
 # Bounds what clients can make the server keep by asking for ever other outputs.
 _MAX_CALLABLES = 64
-# A graph runs in the thread of its request, which spares hand-overs between threads; requests
-# side by side, and large operations by themselves, use the other cores.
-_SESSION_CONFIG = config_pb2.ConfigProto(inter_op_parallelism_threads=-1)
 
 
 class Servable:
@@ -33,17 +30,23 @@ class Servable:
         name: the model's name, echoed in responses.
         version: the version number, echoed in responses.
         path: the version's folder.
+        intra_op_parallelism: threads of one operation; 0: one a core.
 
     Raises:
         Exception: whatever TensorFlow raises on a folder that is not a SavedModel.
     """
 
-    def __init__(self, name: str, version: int, path: Path):
+    def __init__(self, name: str, version: int, path: Path, intra_op_parallelism: int = 1):
         self.name = name
         self.version = version
         self._path = path
+        # A graph runs in the thread of its request, which spares hand-overs between threads; the
+        # other cores are for the requests beside it.
+        config = config_pb2.ConfigProto(
+            inter_op_parallelism_threads=-1, intra_op_parallelism_threads=intra_op_parallelism
+        )
         with tf.Graph().as_default() as graph:
-            self._session = tf.compat.v1.Session(graph=graph, config=_SESSION_CONFIG)
+            self._session = tf.compat.v1.Session(graph=graph, config=config)
             try:
                 loader = tf.compat.v1.saved_model.load
                 meta_graph = loader(self._session, [_SERVE_TAG], str(path))

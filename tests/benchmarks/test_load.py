@@ -1,10 +1,10 @@
 """The load generator: fixed send times, latency from the intended one, and every answer counted."""
 
-import asyncio
 import subprocess
 import sys
 import time
 from pathlib import Path
+from threading import Lock
 
 import pytest
 
@@ -14,16 +14,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_an_open_loop_counts_the_wait_that_a_pause_of_the_server_causes():
-    free_at = 0.0
+    is_free = Lock()
 
-    async def send(number: int) -> None:
+    def send(number: int) -> None:
         """A server that handles one request at a time, the first in 0.3 s."""
-        nonlocal free_at
-        now = time.perf_counter()
-        free_at = max(free_at, now) + (0.3 if number == 0 else 0.0)
-        await asyncio.sleep(free_at - now)
+        with is_free:
+            time.sleep(0.3 if number == 0 else 0.0)
 
-    latencies = asyncio.run(open_loop(send, rate=100, seconds=0.5))
+    latencies = open_loop(send, rate=100, seconds=0.5)
     assert len(latencies) == 50
     # Request 10 was to be sent after 0.1 s and waited for the other 0.2 s.
     assert latencies[10] == pytest.approx(0.2, abs=0.06)
@@ -31,11 +29,8 @@ def test_an_open_loop_counts_the_wait_that_a_pause_of_the_server_causes():
 
 
 def test_an_open_loop_does_not_wait_for_answers():
-    async def send(number: int) -> None:
-        await asyncio.sleep(0.2)
-
     start = time.perf_counter()
-    latencies = asyncio.run(open_loop(send, rate=100, seconds=0.3))
+    latencies = open_loop(lambda number: time.sleep(0.2), rate=100, seconds=0.3)
     assert time.perf_counter() - start < 1.0
     assert len(latencies) == 30
     assert min(latencies) >= 0.2
@@ -44,15 +39,19 @@ def test_an_open_loop_does_not_wait_for_answers():
 def test_a_closed_loop_has_so_many_requests_at_once():
     active, most, numbers = 0, 0, []
 
-    async def send(number: int) -> None:
+    counting = Lock()
+
+    def send(number: int) -> None:
         nonlocal active, most
         numbers.append(number)
-        active += 1
-        most = max(most, active)
-        await asyncio.sleep(0.01)
-        active -= 1
+        with counting:
+            active += 1
+            most = max(most, active)
+        time.sleep(0.01)
+        with counting:
+            active -= 1
 
-    latencies = asyncio.run(closed_loop(send, callers=3, seconds=0.2))
+    latencies = closed_loop(send, callers=3, seconds=0.2)
     assert most == 3
     assert len(latencies) == len(numbers) == len(set(numbers))
 
