@@ -3,7 +3,7 @@ VENV := .venv
 PEERS := .cache/peers
 READY := $(VENV)/.ready
 
-.PHONY: setup run test test-slow browser lint types lock peers
+.PHONY: setup run test test-slow browser lint types docs lock peers
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -19,7 +19,7 @@ test: $(READY)
 	@$(VENV)/bin/python -m pytest -m "not slow"
 
 test-slow: $(READY)
-	@$(VENV)/bin/python -m pytest -m slow
+	@$(VENV)/bin/python -m pytest -m slow --numprocesses 2 --dist loadfile --durations 12
 
 # The slow tests look at the report in a browser.
 browser:
@@ -31,6 +31,9 @@ lint: $(READY)
 
 types: $(READY)
 	@$(VENV)/bin/mypy
+
+docs: $(READY)
+	@$(VENV)/bin/mkdocs build --quiet --strict --site-dir output/docs
 
 # The lock is for the newest glibc that set-up provides, whatever the host has.
 lock: $(READY)
