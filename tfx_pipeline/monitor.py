@@ -66,7 +66,8 @@ def monitor(config: Config, pattern: str) -> Monitoring:
       RunError: nothing was pushed yet.
       DataError: the files or the log cannot be read, or there are too few requests.
     """
-    run, _ = serving([r for r in all_runs(config) if EVALUATION in r.outputs])
+    evaluated = [r for r in all_runs(config) if EVALUATION in r.outputs]
+    run, _ = serving(evaluated, config.serving_folder)
     if run is None:
         raise RunError("No run has pushed a model: there is nothing to compare requests with.")
     served = read_served(pattern)

@@ -44,11 +44,11 @@ def _quality(config: Config, runs: list[Run]) -> dict:
     """What the page says about models."""
     numbered = dict(enumerate(runs, 1))
     evaluated = [run for run in runs if EVALUATION in run.outputs]
-    served, before = serving(evaluated)
+    served, before = serving(evaluated, config.serving_folder)
     judged = served or (evaluated[-1] if evaluated else None)
     least = config.evaluate.min_slice_size
     return {
-        "summary": facts.summary(runs, least),
+        "summary": facts.summary(runs, served, least),
         "served": served,
         "judged": judged,
         "change": judged and judged.results.get(DIFFERENCE, {}).get(OVERALL, {}),
