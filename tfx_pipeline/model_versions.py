@@ -1,8 +1,9 @@
-"""`sessionrec models`: the versions in the serving folder, with what is known of each."""
+"""The versions in the serving folder, which of them serves, and what is known of each."""
 
 import dataclasses
 import datetime
 import os
+from pathlib import Path
 
 import tensorflow as tf
 
@@ -12,7 +13,7 @@ from tfx_pipeline.config import Config
 from tfx_pipeline.evaluation import CANDIDATE
 from tfx_pipeline.lineage import fingerprint
 from tfx_pipeline.results import OVERALL
-from tfx_pipeline.runs import Run, RunError, all_runs, makers
+from tfx_pipeline.runs import Run, RunError, all_runs
 
 MODEL_FILE = "saved_model.pb"
 NOT_KNOWN = "not known: the metadata store has no run that pushed it"
@@ -35,6 +36,32 @@ class ModelVersion:
     pushed: datetime.datetime
     origin: int
     run: Run | None
+
+
+def makers(runs: list[Run]) -> dict[int, Run]:
+    """The run that made each pushed version.
+
+    Later runs that reuse a model have its version too; the first is the one that made it.
+    """
+    found: dict[int, Run] = {}
+    for run in runs:
+        if run.pushed_path is not None:
+            found.setdefault(int(Path(run.pushed_path).name), run)
+    return found
+
+
+def serving(runs: list[Run], serving_folder: str) -> tuple[Run | None, Run | None]:
+    """The run that made the model that serves, and the run of the version before that one.
+
+    What serves is the newest version of the folder or, if that is out of reach, of the runs.
+    """
+    made = makers(runs)
+    found = versions(serving_folder)
+    served = origin(serving_folder, found[-1]) if found else max(made, default=None)
+    if served is None or served not in made:
+        return None, None
+    older = [version for version in made if version < served]
+    return made[served], made[max(older)] if older else None
 
 
 def model_versions(config: Config) -> list[ModelVersion]:

@@ -14,9 +14,10 @@ from components.ingestion.shards import split_folder
 from model import features
 from tfx_pipeline.config import Config
 from tfx_pipeline.evaluation import CANDIDATE
+from tfx_pipeline.model_versions import serving
 from tfx_pipeline.request_features import NUMBERS, UNKNOWN, mean, request_features, statistics
 from tfx_pipeline.results import OVERALL, Figure
-from tfx_pipeline.runs import EVALUATION, Run, RunError, all_runs, serving
+from tfx_pipeline.runs import EVALUATION, Run, RunError, all_runs
 from tfx_pipeline.served import Served, outcomes, read_served
 from tfx_pipeline.statistics import divergence
 

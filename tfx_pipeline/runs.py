@@ -12,9 +12,7 @@ from ml_metadata.proto import metadata_store_pb2
 
 from components.evaluation.counter_baselines import METRICS_FILE, REQUESTS
 from components.ingestion.summary import Summary, read_summary
-from components.publishing.latest_blessed import versions
 from components.publishing.pusher import ROLLED_BACK
-from components.publishing.rollback import origin
 from model.fitting import read_curves
 from tfx_pipeline.config import Config
 from tfx_pipeline.evaluation import BASELINE, CANDIDATE
@@ -161,32 +159,6 @@ def latest_run(config: Config, output: str = PUSHED) -> Run:
     raise RunError(
         f"No run of {config.pipeline.name} has finished; start it again: `sessionrec run`."
     )
-
-
-def makers(runs: list[Run]) -> dict[int, Run]:
-    """The run that made each pushed version.
-
-    Later runs that reuse a model have its version too; the first is the one that made it.
-    """
-    found: dict[int, Run] = {}
-    for run in runs:
-        if run.pushed_path is not None:
-            found.setdefault(int(Path(run.pushed_path).name), run)
-    return found
-
-
-def serving(runs: list[Run], serving_folder: str) -> tuple[Run | None, Run | None]:
-    """The run that made the model that serves, and the run of the version before that one.
-
-    What serves is the newest version of the folder or, if that is out of reach, of the runs.
-    """
-    made = makers(runs)
-    found = versions(serving_folder)
-    served = origin(serving_folder, found[-1]) if found else max(made, default=None)
-    if served is None or served not in made:
-        return None, None
-    older = [version for version in made if version < served]
-    return made[served], made[max(older)] if older else None
 
 
 def _is_of(

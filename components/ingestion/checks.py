@@ -65,7 +65,8 @@ def _no_engagement(summary: Summary) -> str | None:
         return None
     return (
         f"None of the {summary.log.rows_used} rows that can be used is an engagement, "
-        "which is what is predicted: data.events.exposed lists all their events, or data.events.engaged none."
+        "which is what is predicted: data.events.exposed lists all their events, or "
+        "data.events.engaged none."
     )
 
 

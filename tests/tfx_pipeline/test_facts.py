@@ -3,9 +3,10 @@
 import pytest
 
 from components.publishing.rollback import NOTE
+from tfx_pipeline.model_versions import serving
 from tfx_pipeline.report.facts import mark_of, moment
 from tfx_pipeline.results import Figure
-from tfx_pipeline.runs import Artifact, Run, serving
+from tfx_pipeline.runs import Artifact, Run
 from tfx_pipeline.sure_change import SLICE_FACTOR, is_sure
 from tfx_pipeline.verdict import describe_change
 

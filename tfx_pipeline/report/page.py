@@ -6,11 +6,12 @@ from pathlib import Path
 import jinja2
 
 from tfx_pipeline.config import Config
+from tfx_pipeline.model_versions import serving
 from tfx_pipeline.monitor import read_monitoring
 from tfx_pipeline.report import facts, sections
 from tfx_pipeline.report.answers import example_answers
 from tfx_pipeline.results import DIFFERENCE, OVERALL
-from tfx_pipeline.runs import EVALUATION, Run, RunError, all_runs, compared, serving
+from tfx_pipeline.runs import EVALUATION, Run, RunError, all_runs, compared
 from tfx_pipeline.verdict import main_metric
 
 TEMPLATE = "report.html.jinja"
