@@ -6,6 +6,7 @@ import logging
 
 import numpy as np
 import pytest
+import tf_keras
 
 from model.averaging import WeightAverage
 from model.checkpoints import EpochCheckpoint
@@ -51,3 +52,14 @@ def test_training_starts_anew_and_says_so(tmp_path, caplog, damaged):
         found = read(tmp_path / "state")
     assert (found.epochs, found.curves, found.is_stopped) == (0, {}, False)
     assert f"{tmp_path / 'state'} is damaged, so training starts anew" in caplog.text
+
+
+def test_one_of_another_model_is_refused(tmp_path):
+    (tmp_path / "state").write_bytes(whole())
+    other = tf_keras.Sequential([tf_keras.layers.Dense(1)])
+    other.build((None, 1))
+    other.compile("adam")
+    state = read(tmp_path / "state")
+    state.set_model(other)
+    with pytest.raises(ValueError, match=r"state is of another model; remove it to train anew"):
+        state.on_train_begin()

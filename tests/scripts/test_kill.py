@@ -12,6 +12,7 @@ FIRST, SECOND = 0.35, 0.45
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_killed_twice(tmp_path):
     length, expected = undisturbed(tmp_path / "undisturbed")
     write_slice(tmp_path / "killed")
