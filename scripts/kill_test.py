@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -88,18 +89,19 @@ def start(folder: Path) -> subprocess.Popen:
         )
 
 
-def watch(folder: Path, process: subprocess.Popen, seconds: float = float("inf")) -> set[str]:
-    """Wait for the end of the run, or for so many seconds.
+def watch(
+    folder: Path, process: subprocess.Popen, is_moment: Callable[[], bool] = lambda: False
+) -> set[str]:
+    """Wait for the end of the run, or for a moment before.
 
     Returns:
       Whatever was seen in the serving folder that a server would take for a version but that is
       not whole.
     """
-    end = time.monotonic() + seconds
     partial: set[str] = set()
-    while process.poll() is None and time.monotonic() < end:
+    while process.poll() is None and not is_moment():
         partial |= partial_versions(folder)
-        time.sleep(min(POLL_SECONDS, max(0.0, end - time.monotonic())))
+        time.sleep(POLL_SECONDS)
     return partial | partial_versions(folder)
 
 
@@ -169,18 +171,21 @@ def undisturbed(folder: Path) -> tuple[float, Result]:
     return time.monotonic() - begin, read_result(folder)
 
 
-def kill(folder: Path, seconds: float) -> tuple[set[str], str, list[str]]:
-    """Run for so many seconds; the partial versions seen, the stage, and what is left open."""
+def kill(folder: Path, is_moment: Callable[[], bool]) -> tuple[set[str], str, list[str]]:
+    """Run up to a moment; the partial versions seen, the stage, and what is left open."""
     process = start(folder)
-    partial = watch(folder, process, seconds)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+    partial = watch(folder, process, is_moment)
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
     return partial, stage(folder), left_open(folder)
 
 
-def kill_and_run_again(folder: Path, seconds: float, expected: Result) -> tuple[bool, str]:
+def kill_and_run_again(
+    folder: Path, moment: str, is_moment: Callable[[], bool], expected: Result
+) -> tuple[bool, str]:
     """One moment: whether all was well, and its row of the table."""
-    partial, killed_in, was_open = kill(folder, seconds)
+    partial, killed_in, was_open = kill(folder, is_moment)
     process = start(folder)
     partial |= watch(folder, process)
     problems = [f"partial version {name}" for name in sorted(partial)]
@@ -192,7 +197,7 @@ def kill_and_run_again(folder: Path, seconds: float, expected: Result) -> tuple[
     again = "finished" if process.returncode == 0 else f"exit status {process.returncode}"
     outcome = "; ".join(problems) or "equal"
     was = ", ".join(was_open) or "nothing"
-    return not problems, f"| {seconds:.1f} s | {killed_in} | {was} | {again} | {outcome} |\n"
+    return not problems, f"| {moment} | {killed_in} | {was} | {again} | {outcome} |\n"
 
 
 def kill_at_random(folder: Path, moments: int, seed: int) -> bool:
@@ -210,7 +215,10 @@ def kill_at_random(folder: Path, moments: int, seed: int) -> bool:
         seconds = (number + generator.random()) / moments * length
         run_folder = folder / str(number)
         write_slice(run_folder)
-        is_well, row = kill_and_run_again(run_folder, seconds, expected)
+        end = time.monotonic() + seconds
+        is_well, row = kill_and_run_again(
+            run_folder, f"{seconds:.1f} s", lambda end=end: time.monotonic() >= end, expected
+        )
         print(row, end="", flush=True)
         with table.open("a") as file:
             file.write(row)
