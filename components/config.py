@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from model import features
+
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -17,6 +19,26 @@ class Columns(_Section):
     timestamp: str = "timestamp"
     event: str | None = Field(None, description="without it, every row is an engagement")
     session_id: str | None = Field(None, description="without it, sessions end by a gap")
+    further: tuple[str, ...] = Field(
+        (), description="more columns to keep with each event, as text, for slices of an evaluation"
+    )
+
+    @model_validator(mode="after")
+    def _further_are_free(self) -> "Columns":
+        taken = {*type(self).model_fields, *features.ALL}
+        for name in self.further:
+            if name in taken or self.further.count(name) > 1:
+                raise ValueError(
+                    "further columns must differ from each other and from "
+                    f"{', '.join(sorted(taken))}. Received: {name!r}"
+                )
+        return self
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The log's name of each field that it has, further columns by their own name."""
+        fields = self.model_dump(exclude={"further"}, exclude_none=True)
+        return fields | {name: name for name in self.further}
 
 
 class Events(_Section):

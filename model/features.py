@@ -11,7 +11,9 @@ TARGET_ENGAGED = "target_engaged"
 
 # Flat over all sessions of a user; SESSION_LENGTH splits them into sessions.
 EVENT_FEATURES = (ITEM_ID, ENGAGED, TIMESTAMP)
+REQUEST_FEATURES = (USER_ID, *EVENT_FEATURES, SESSION_LENGTH, REQUEST_TIMESTAMP)
 TARGET_FEATURES = (TARGET_ITEM_ID, TARGET_ENGAGED)
+ALL = (*REQUEST_FEATURES, *TARGET_FEATURES)
 
 # Transform's output: where an item stands in the vocabulary and in the item table.
 ITEM_INDEX = "item_index"

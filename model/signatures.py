@@ -45,7 +45,7 @@ class Servable(tf.Module):
         self.max_k = max_k
         self._transform_layer = transform.transform_features_layer()
         spec = transform.raw_feature_spec()
-        self._spec = {name: spec[name] for name in spec if name not in features.TARGET_FEATURES}
+        self._spec = {name: spec[name] for name in spec if name in features.REQUEST_FEATURES}
         self._index = index
         self._scores = index.scores
         path = transform.vocabulary_file_by_name(features.ITEM_VOCABULARY)

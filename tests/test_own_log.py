@@ -11,13 +11,21 @@ import pytest
 CONFIG = """
 [data]
 log = "clicks.csv"
-columns = { user_id = "visitor", item_id = "product", timestamp = "when", event = "action" }
 events = { exposed = ["view"] }
+[data.columns]
+user_id = "visitor"
+item_id = "product"
+timestamp = "when"
+event = "action"
+further = ["device"]
 [split]
 eval_days = 5
 test_days = 5
 [model]
 min_sessions_per_item = 2
+[evaluate]
+slices = ["history_sessions", "device", "device*recent_sessions"]
+min_slice_size = 10
 """
 ROWS, BROKEN = 6000, 60
 
@@ -30,12 +38,15 @@ def folder(tmp_path) -> Path:
     product = (visitor * 3 + generator.integers(6, size=ROWS) ** 2) % 80
     when = np.datetime64("2024-03-01T00:00:00") + generator.integers(60 * 86400, size=ROWS)
     action = np.where(generator.random(ROWS) < 0.3, "view", "buy")
-    lines = [
-        f"{t},v{v},{a},p{p}" for t, v, a, p in zip(when, visitor, action, product, strict=True)
-    ]
+    device = np.array(["", "phone", "phone", "desk"])[generator.integers(4, size=ROWS)]
+    columns = (when, visitor, action, product, device)
+    lines = [f"{t},v{v},{a},p{p},{d}" for t, v, a, p, d in zip(*columns, strict=True)]
     for row in range(0, ROWS, ROWS // BROKEN):
-        lines[row] = ("yesterday,v1,buy,p1", "2024-03-02T00:00:00,v1,buy,")[row // 100 % 2]
-    (tmp_path / "clicks.csv").write_text("when,visitor,action,product\n" + "\n".join(lines) + "\n")
+        lines[row] = ("yesterday,v1,buy,p1,desk", "2024-03-02T00:00:00,v1,buy,,desk")[
+            row // 100 % 2
+        ]
+    header = "when,visitor,action,product,device"
+    (tmp_path / "clicks.csv").write_text("\n".join([header, *lines, ""]))
     (tmp_path / "shop.toml").write_text(CONFIG)
     return tmp_path
 
@@ -55,6 +66,9 @@ def test_a_killed_run_is_started_again_and_nothing_is_lost(folder, start_command
     assert f"rows: {ROWS:,} read, {ROWS - BROKEN:,} used, 0 ignored, {BROKEN} dead" in printed
     [version] = (folder / "output/serving/shop").iterdir()
     assert (version / "saved_model.pb").exists()
+    report = (folder / "output/runs/shop/report.html").read_text()
+    for name in ("device=phone", "device=no value", "device=desk * recent_sessions=8+"):
+        assert f'<th scope="row">{name}</th>' in report
     [letters] = folder.glob("output/runs/shop/artifacts/SessionExampleGen/examples/*/dead_letters")
     rows = [
         json.loads(line) for file in letters.iterdir() for line in file.read_text().splitlines()

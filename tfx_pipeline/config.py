@@ -104,8 +104,13 @@ class Config(_Section):
     @model_validator(mode="after")
     def _slices_are_known(self) -> "Config":
         table = self.data.item_table
-        columns = (*table.features, *table.categorical) if table else ()
-        known = {*BUILT_IN_SLICES, *columns}
+        others = {*BUILT_IN_SLICES, *((*table.features, *table.categorical) if table else ())}
+        for name in others.intersection(self.data.columns.further):
+            raise ValueError(
+                f"data.columns.further may not name another slice. Received: {name!r}; the others "
+                f"are {', '.join(sorted(others))}"
+            )
+        known = others.union(self.data.columns.further)
         for name in sorted(self.evaluate.slicing_features - known):
             raise ValueError(
                 f"evaluate.slices takes {', '.join(sorted(known))} and crosses a{CROSS}b of them. "

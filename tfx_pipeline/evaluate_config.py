@@ -21,8 +21,8 @@ class EvaluateConfig(BaseModel):
     slices: tuple[str, ...] = Field(
         BUILT_IN_SLICES,
         description="history_sessions (0 is new users), recent_sessions (in the 28 days before the "
-        "request), target_popularity, or a feature of the item table (of the target's items); "
-        "`a*b` crosses two",
+        "request), target_popularity, a feature of the item table (of the target's items), or one "
+        "of data.columns.further (of the history's last event); `a*b` crosses two",
     )
     min_recall: _Share = 0.001
     min_ndcg: _Share = 0.001

@@ -1,7 +1,7 @@
 """What the Evaluator computes, by which slices, and what a model must reach to be blessed."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.proto import config_pb2
@@ -17,7 +17,9 @@ BASELINE = "baseline"
 
 
 def eval_config(
-    config: EvaluateConfig, item_table: Mapping[str, str] | None = None
+    config: EvaluateConfig,
+    item_table: Mapping[str, str] | None = None,
+    further: Sequence[str] = (),
 ) -> config_pb2.EvalConfig:
     """Builds TFMA's configuration.
 
@@ -30,6 +32,7 @@ def eval_config(
     Args:
       config: of evaluation.
       item_table: `path` and `item_id` column, for slices by its features.
+      further: columns of the log that may be sliced by.
     """
     metrics = config_pb2.MetricConfig(
         class_name="RankingMetrics",
@@ -40,6 +43,7 @@ def eval_config(
                 "min_slice_size": config.min_slice_size,
                 "slices": config.slices,
                 "item_table": dict(item_table or {}),
+                "columns": {name: [] for name in further if name in config.slicing_features},
             }
         ),
     )
@@ -108,7 +112,12 @@ def custom_extractors(
     """
     settings = json.loads(eval_config.metrics_specs[0].metrics[0].config)
     return [
-        slice_extractor(tuple(settings["slices"]), settings["items"], settings["item_table"]),
+        slice_extractor(
+            tuple(settings["slices"]),
+            settings["items"],
+            settings["item_table"],
+            settings["columns"],
+        ),
         shown_scores_extractor(eval_shared_model),
         *tfma.default_extractors(
             eval_shared_model=eval_shared_model,

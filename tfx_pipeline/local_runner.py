@@ -15,8 +15,9 @@ from tfx import v1 as tfx
 from tfx.orchestration.pipeline import RunOptions
 
 from components.errors import DataError
-from components.ingestion import SCHEMA, spans
+from components.ingestion import spans
 from components.ingestion.log_reader import check_log
+from components.ingestion.schema import schema_text
 from components.publishing.latest_blessed import versions
 from model.item_table import digest, read_item_table
 from tfx_pipeline.config import Config
@@ -64,7 +65,7 @@ def _run_alone(config: Config, console: Console, until: str | None) -> None:
     found = versions(config.serving_folder)
     pipeline = create_pipeline(
         config,
-        SCHEMA.read_text(),
+        schema_text(config.data.columns.further),
         item_table_digest=_check_item_table(config),
         known_version=str(found[-1]) if found else "",
     )

@@ -99,7 +99,7 @@ def create_pipeline(
         examples=examples,
         model=model,
         baseline_model=latest.outputs["model"],
-        eval_config=eval_config(config.evaluate, _item_ids(config)),
+        eval_config=eval_config(config.evaluate, _item_ids(config), config.data.columns.further),
         example_splits=[features.TEST_SPLIT],
         schema=schema_channel,
         module_path="tfx_pipeline.evaluation",

@@ -40,6 +40,7 @@ class RankingMetrics(tfma.metrics.Metric):
         items: str,
         slices: Sequence[str] = (),
         item_table: Mapping[str, str] | None = None,
+        columns: Mapping[str, Sequence[str]] | None = None,
     ):
         """TFMA makes the metric from JSON, which is also where the extractors find their settings.
 
@@ -49,8 +50,10 @@ class RankingMetrics(tfma.metrics.Metric):
           items: path of the training items, which the Evaluator writes.
           slices: what the extractors slice by.
           item_table: `path` and `item_id` column, for slices by its features.
+          columns: further columns that are sliced by, with their commonest values, which the
+            Evaluator finds.
         """
-        del slices, item_table
+        del slices, item_table, columns
         super().__init__(
             _computations, cutoffs=list(cutoffs), items=items, min_slice_size=min_slice_size
         )

@@ -13,6 +13,7 @@ from ml_metadata.proto import metadata_store_pb2
 from components.evaluation.counter_baselines import METRICS_FILE, REQUESTS
 from components.ingestion.summary import Summary, read_summary
 from components.publishing.pusher import ROLLED_BACK
+from components.publishing.servable_check import LATENCY
 from model.fitting import read_curves
 from tfx_pipeline.config import Config
 from tfx_pipeline.evaluation import BASELINE, CANDIDATE
@@ -106,6 +107,13 @@ class Run:
     def is_servable(self) -> bool:
         """Whether the servable check passed."""
         return self.outputs["ServableCheck.blessing"].properties.get("blessed") == 1
+
+    @property
+    def latency(self) -> dict[str, float]:
+        """What the servable check measured, or {}: `p50` and `p99` (ms) of `requests`."""
+        check = self.outputs.get("ServableCheck.blessing")
+        noted = check.properties if check else {}
+        return {k.removeprefix(LATENCY): v for k, v in noted.items() if k.startswith(LATENCY)}
 
 
 def compared(run: Run) -> dict[str, dict[str, float | None]]:

@@ -6,7 +6,7 @@ every distinct value of its row.
 
 import functools
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 import apache_beam as beam
 import numpy as np
@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow_model_analysis as tfma
 
+from components.evaluation.further_columns import MOST_VALUES, last_values
 from components.evaluation.training_items import TrainingItems, read_training_items
 from model import features
 from model.item_table import read_titles
@@ -23,31 +24,44 @@ from tfx_pipeline.evaluate_config import CROSS, HISTORY, POPULARITY, RECENT
 HISTORY_STARTS, HISTORY_BUCKETS = (1, 5, 20, 100), ("0", "1-4", "5-19", "20-99", "100+")
 RECENT_STARTS, RECENT_BUCKETS = (1, 3, 8), ("0", "1-2", "3-7", "8+")
 RECENT_SECONDS = 28 * 86_400
-NO_TARGET = "no target"
-# Values of a column beyond the commonest, by training sessions, are one slice.
-MOST_VALUES, OTHER = 12, "other"
+NO_TARGET, NO_HISTORY, NO_VALUE, OTHER = "no target", "no history", "no value", "other"
 
 
 def slice_extractor(
-    slices: tuple[str, ...], items_path: str, item_table: Mapping[str, str]
+    slices: tuple[str, ...],
+    items_path: str,
+    item_table: Mapping[str, str],
+    columns: Mapping[str, Sequence[str]],
 ) -> tfma.extractors.Extractor:
     """Adds the slicing features to batched extracts.
 
-    It must precede TFMA's features extractor, which keeps features that are there already but
-    drops the Arrow batch, and with it `session_length` once that is a ragged partition.
+    It must precede TFMA's features extractor, which keeps features that are there already and not
+    in the Arrow batch, but drops the batch, and with it `session_length` once that is a ragged
+    partition.
 
     Args:
       slices: as the configuration lists them.
       items_path: of the training items.
       item_table: `path` and `item_id` column of the item table; {} if there is none.
+      columns: the further columns among the slices, with their commonest values.
     """
     names = {name for each in slices for name in each.split(CROSS)}
 
     def add(extracts: tfma.types.Extracts) -> tfma.types.Extracts:
         batch = extracts[tfma.ARROW_RECORD_BATCH_KEY]
         items = read_training_items(items_path)
-        found = {name: _values(name, batch, items, item_table) for name in sorted(names)}
-        return {**extracts, tfma.FEATURES_KEY: {**extracts.get(tfma.FEATURES_KEY, {}), **found}}
+        found = {
+            name: column_values(batch.column(name), columns[name])
+            if name in columns
+            else _values(name, batch, items, item_table)
+            for name in sorted(names)
+        }
+        return {
+            **extracts,
+            tfma.FEATURES_KEY: {**extracts.get(tfma.FEATURES_KEY, {}), **found},
+            # What each event says would replace what is found here.
+            tfma.ARROW_RECORD_BATCH_KEY: batch.drop_columns(list(columns)),
+        }
 
     return tfma.extractors.Extractor(stage_name="ExtractSlices", ptransform=beam.Map(add))
 
@@ -93,6 +107,21 @@ def recent_buckets(batch: pa.RecordBatch) -> np.ndarray:
     return _buckets(RECENT_STARTS, RECENT_BUCKETS, np.array(recent))
 
 
+def column_values(lists: pa.Array, common: Sequence[str]) -> np.ndarray:
+    """What each request's last event says, if it is one of the `common` values.
+
+    Args:
+      lists: list<binary> [requests] of a further column, one value an event.
+      common: values that are slices of their own.
+
+    Returns:
+      str [requests, 1].
+    """
+    known = {None: NO_HISTORY, b"": NO_VALUE} | {value.encode(): value for value in common}
+    last = last_values(lists).to_pylist()
+    return np.array([known.get(value, OTHER) for value in last]).reshape(-1, 1)
+
+
 def _buckets(starts: tuple[int, ...], names: tuple[str, ...], counts: np.ndarray) -> np.ndarray:
     return np.array(names)[np.searchsorted(starts, counts, side="right")].reshape(-1, 1)
 
@@ -120,7 +149,7 @@ def _middle_band(targets: list[bytes], items: TrainingItems) -> str:
 
 @functools.lru_cache(maxsize=8)
 def _column(path: str, item_id: str, name: str, items: TrainingItems) -> dict[bytes, str]:
-    """Item -> its value, of the commonest values of the column."""
+    """Item -> its value, of the commonest values of the column by training sessions."""
     values = {item.encode(): value for item, value in read_titles(path, item_id, name).items()}
     sessions: Counter[str] = Counter()
     for item, count in zip(items.ids, items.sessions.tolist(), strict=True):

@@ -4,7 +4,8 @@ On Kubeflow v2 an input cannot be left out at run time, so that "no blessed mode
 a model artifact without a model in it. TFX's own Evaluator would try to load that.
 
 It also counts the items of the training sessions, which metrics of popularity and novelty need, and
-gives each metric the path of the counts as its setting `items`.
+gives each metric the path of the counts as its setting `items`. A metric's setting `columns` is
+filled with the commonest values of the further columns that are its keys.
 """
 
 import json
@@ -18,6 +19,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import path_utils
 
+from components.evaluation.further_columns import common_values
 from components.evaluation.training_items import write_training_items
 from model import features
 
@@ -45,23 +47,24 @@ class Executor(executor.Executor):
                 for key, artifacts in input_dict.items()
                 if key != standard_component_specs.BASELINE_MODEL_KEY
             }
-        items = write_training_items(
-            artifact_utils.get_split_uri(
-                input_dict[standard_component_specs.EXAMPLES_KEY], features.REFIT_SPLIT
-            ),
-            artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY]),
+        trained = artifact_utils.get_split_uri(
+            input_dict[standard_component_specs.EXAMPLES_KEY], features.REFIT_SPLIT
         )
+        [evaluation] = output_dict[standard_component_specs.EVALUATION_KEY]
+        items = write_training_items(trained, evaluation.uri)
         key = standard_component_specs.EVAL_CONFIG_KEY
-        with_items = {**exec_properties, key: _with_setting(exec_properties[key], "items", items)}
-        super().Do(input_dict, output_dict, with_items)
+        counted = {**exec_properties, key: _with_counts(exec_properties[key], items, trained)}
+        super().Do(input_dict, output_dict, counted)
 
 
-def _with_setting(eval_config: str, name: str, value: str) -> str:
-    """The EvalConfig (JSON) with one more setting of every metric."""
+def _with_counts(eval_config: str, items: str, trained: str) -> str:
+    """The EvalConfig (JSON) with what was counted in the split folder `trained`."""
     config = json.loads(eval_config)
     for spec in config["metrics_specs"]:
         for metric in spec["metrics"]:
-            metric["config"] = json.dumps({**json.loads(metric["config"]), name: value})
+            settings = json.loads(metric["config"])
+            columns = common_values(trained, settings.get("columns", ()))
+            metric["config"] = json.dumps({**settings, "items": items, "columns": columns})
     return json.dumps(config)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from components.config import DataConfig, Events
+from components.config import Columns, DataConfig, Events
 from components.ingestion.dead_letters import DeadLetter
 from components.ingestion.formats.block import Block
 from components.ingestion.summary import LogCounts
@@ -25,6 +25,11 @@ INTERACTIONS = pa.schema(
     ]
 )
 EXPOSED, ENGAGED, IGNORED, UNKNOWN = range(4)
+
+
+def interactions_schema(columns: Columns) -> pa.Schema:
+    """`INTERACTIONS` and, after it, the further columns as text, '' where there is none."""
+    return pa.schema([*INTERACTIONS, *((name, pa.large_string()) for name in columns.further)])
 
 
 class Problems:
@@ -48,7 +53,10 @@ class Problems:
 def canonicalise(
     block: Block, file: str, data: DataConfig
 ) -> tuple[pa.Table, list[DeadLetter], LogCounts]:
-    """The block's usable rows as `INTERACTIONS`, the others as dead letters, and the counts."""
+    """The block's usable rows, the others as dead letters, and the counts.
+
+    Usable rows are as `interactions_schema` says.
+    """
     problems = Problems(len(block.row_numbers))
     text = {
         field: as_text(values) for field, values in block.columns.items() if field != "timestamp"
@@ -59,7 +67,9 @@ def canonicalise(
     meaning = _meaning(text.get("event"), data.events, problems)
     session = text[SESSION_ID][0] if SESSION_ID in text else pa.nulls(len(user), pa.large_string())
     session = pc.if_else(pc.equal(session, ""), None, session)
-    table = pa.table([user, item, time, pa.array(meaning == ENGAGED), session], schema=INTERACTIONS)
+    further = [_further(text[name], name, problems) for name in data.columns.further]
+    columns = [user, item, time, pa.array(meaning == ENGAGED), session, *further]
+    table = pa.table(columns, schema=interactions_schema(data.columns))
     used = table.filter(pa.array((problems.of_row == 0) & (meaning != IGNORED)))
     letters = _letters(block, file, problems)
     counts = LogCounts.of_block(
@@ -76,6 +86,11 @@ def _identifier(text: tuple[pa.Array, np.ndarray], field: str, problems: Problem
     problems.note(f"{field} is not valid UTF-8", field, text[1])
     problems.note(f"{field} is empty", field, pc.fill_null(pc.equal(text[0], ""), True))
     return text[0]
+
+
+def _further(text: tuple[pa.Array, np.ndarray], name: str, problems: Problems) -> pa.Array:
+    problems.note(f"{name} is not valid UTF-8", name, text[1])
+    return pc.fill_null(text[0], "")
 
 
 def _has_break(text: pa.Array) -> np.ndarray:

@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from components.ingestion.canonical import SESSION_ID
 from components.ingestion.ordering import order_by, runs
-from components.ingestion.sessionize import code
+from components.ingestion.sessionize import code, code_further
 from model import features
 
 
@@ -20,7 +20,7 @@ def keep_recent(rows: pa.Table, limit: int, cuts: Sequence[int]) -> pa.Table:
     the function was applied to parts of them before.
 
     Args:
-      rows: `canonical.INTERACTIONS`.
+      rows: as `canonical.interactions_schema` says.
       limit: rows of a user and period.
       cuts: unix seconds, ascending; the period of a cut starts with it.
     """
@@ -37,7 +37,8 @@ def keep_recent(rows: pa.Table, limit: int, cuts: Sequence[int]) -> pa.Table:
     _, item = code(table[features.ITEM_ID])
     _, session = code(table[SESSION_ID])
     engaged = table[features.ENGAGED].to_numpy()
-    order = order_by((group, time, item, ~engaged, session))
+    ties = (index for _, index in code_further(table).values())
+    order = order_by((group, time, item, ~engaged, session, *ties))
     first, counts = runs(group[order])
     place = np.arange(len(order)) - np.repeat(first, counts)
     is_kept = place >= np.repeat(counts, counts) - limit

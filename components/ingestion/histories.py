@@ -71,7 +71,7 @@ def recent_items(sessions: Sessions, events: Events, limit: int) -> np.ndarray:
 def to_records(
     sessions: Sessions, split: Split, limits: SessionsConfig
 ) -> tuple[pa.RecordBatch, dict[str, int]]:
-    """The split's records, columns as `schema.pbtxt`, one row a user; and its counts."""
+    """The split's records, columns as the schema says, one row a user; and its counts."""
     to_events = merge_repeats if limits.dedupe == "item" else without_copies
     whole = to_events(sessions, split.is_history)
     recent = whole.only(recent_sessions(sessions, whole, limits.max_sessions))
@@ -98,8 +98,9 @@ def _lists(values: pa.Array | np.ndarray, of_user: np.ndarray, users: np.ndarray
     return pa.LargeListArray.from_arrays(pa.array(offsets, pa.int64()), pa.array(values))
 
 
-def _item_ids(sessions: Sessions, events: Events) -> pa.Array:
-    return sessions.item_ids.take(pa.array(sessions.item[events.row])).cast(pa.large_binary())
+def _texts(values: pa.Array, index: np.ndarray, events: Events) -> pa.Array:
+    """The value of each event, from the distinct ones and each row's index into them."""
+    return values.take(pa.array(index[events.row])).cast(pa.large_binary())
 
 
 def _history_columns(
@@ -112,11 +113,13 @@ def _history_columns(
     user_ids = sessions.user_ids.take(pa.array(users)).cast(pa.large_binary())
     columns = {
         features.USER_ID: _lists(user_ids, users, users),
-        features.ITEM_ID: _lists(_item_ids(sessions, events), of_event, users),
+        features.ITEM_ID: _lists(_texts(sessions.item_ids, sessions.item, events), of_event, users),
         features.ENGAGED: _lists(events.engaged, of_event, users),
         features.TIMESTAMP: _lists(sessions.timestamp[events.row], of_event, users),
         features.SESSION_LENGTH: _lists(length, of_session, users),
     }
+    for name, (values, index) in sessions.further.items():
+        columns[name] = _lists(_texts(values, index, events), of_event, users)
     return columns, len(session)
 
 
@@ -124,6 +127,8 @@ def _target_columns(sessions: Sessions, split: Split, targets: Events) -> dict[s
     of_event = sessions.user[sessions.session[targets.row]]
     return {
         features.REQUEST_TIMESTAMP: _lists(sessions.start[split.target], split.users, split.users),
-        features.TARGET_ITEM_ID: _lists(_item_ids(sessions, targets), of_event, split.users),
+        features.TARGET_ITEM_ID: _lists(
+            _texts(sessions.item_ids, sessions.item, targets), of_event, split.users
+        ),
         features.TARGET_ENGAGED: _lists(targets.engaged, of_event, split.users),
     }

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from components.config import DataConfig, SessionsConfig, SplitConfig
 from components.errors import DataError
-from components.ingestion.canonical import canonicalise
+from components.ingestion.canonical import canonicalise, interactions_schema
 from components.ingestion.dead_letters import FOLDER, write_letters
 from components.ingestion.files import PARTIAL, write_atomically
 from components.ingestion.histories import to_records
@@ -105,7 +105,8 @@ class WriteShards(beam.DoFn):
     ) -> PartitionCounts:
         """Write the records of the users in some of the partition's buckets."""
         limits, split = self.config.sessions, self.config.split
-        rows = load(pieces, partition, buckets, limits, list(cuts.values()))
+        schema = interactions_schema(self.config.data.columns)
+        rows = load(pieces, partition, buckets, schema, limits, list(cuts.values()))
         sessions = sessionize(rows, limits.gap_minutes * 60)
         if split.protocol == "last-session":
             splits = last_session(sessions, split.min_sessions)

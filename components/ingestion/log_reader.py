@@ -68,14 +68,9 @@ def read_blocks(part: Part, columns: Columns) -> Iterator[Block]:
       DataError: the file cannot be read to its end.
     """
     try:
-        yield from format_of(part.path).read(part.path, part.start, part.stop, _mapped(columns))
+        yield from format_of(part.path).read(part.path, part.start, part.stop, columns.names)
     except UNREADABLE as error:
         raise DataError(f"{part.path} cannot be read: {error}") from error
-
-
-def _mapped(columns: Columns) -> dict[str, str]:
-    """The fields that the config maps, each with the log's name for it."""
-    return {field: name for field, name in columns.model_dump().items() if name is not None}
 
 
 def _inspect(path: str, columns: Columns) -> Contents:
@@ -83,8 +78,8 @@ def _inspect(path: str, columns: Columns) -> Contents:
         found = format_of(path).inspect(path)
     except UNREADABLE as error:
         raise DataError(f"{path} cannot be read: {error}") from error
-    for field, name in _mapped(columns).items():
-        setting = f"data.columns.{field}"
+    for field, name in columns.names.items():
+        setting = f"data.columns.{'further' if field in columns.further else field}"
         if name not in found.types:
             raise DataError(
                 f"{path} has no column {name!r}, which {setting} names. "

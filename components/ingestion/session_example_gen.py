@@ -54,9 +54,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
 class SessionExampleGen(component.FileBasedExampleGen):
     """Ingests an interaction log.
 
-    Output `examples`: an Examples artifact with the splits `features.SPLITS`, as `schema.pbtxt`
-    describes them; `summary.read_summary(uri)` tells what was read, kept and dropped. The driver
-    takes a fingerprint of the log's files, so a changed log is ingested anew.
+    Output `examples`: an Examples artifact with the splits `features.SPLITS`, as
+    `schema.schema_text` describes them; `summary.read_summary(uri)` tells what was read,
+    kept and dropped. The driver takes a fingerprint of the log's files, so a changed log is
+    ingested anew.
 
     The log, with its wildcards and placeholders (`input_base`), and the newest span to read are
     execution properties of their own, which a runner may set when it starts a run.

@@ -40,7 +40,7 @@ class ShardWriter(AbstractContextManager["ShardWriter"]):
         return self._files.__exit__(*error)
 
     def write(self, records: pa.RecordBatch) -> None:
-        """Append records, columns as `schema.pbtxt`, one row a user.
+        """Append records, columns as the schema says, one row a user.
 
         Raises:
           ValueError: the lengths of a user's sessions do not add up to the user's events. Readers

@@ -13,7 +13,6 @@ from apache_beam.io.filesystems import FileSystems
 from pydantic import BaseModel
 
 from components.config import SessionsConfig
-from components.ingestion.canonical import INTERACTIONS
 from components.ingestion.files import PARTIAL, write_atomically
 from components.ingestion.formats.block import open_raw
 from components.ingestion.heavy_users import keep_recent
@@ -44,7 +43,7 @@ def spill(
     """Write a block to disk; yields (partition, piece) for each partition.
 
     Args:
-      table: `canonical.INTERACTIONS` of the block.
+      table: of the block, as `canonical.interactions_schema` says.
       log: the block's counts.
       name: of the block, so that a retried bundle overwrites its own.
       uri: the artifact, whose storage all workers share.
@@ -52,11 +51,11 @@ def spill(
     """
     order, rows = _by_bucket(table, partitions)
     columns = [column.combine_chunks() for column in table.take(pa.array(order)).columns]
-    ordered = pa.RecordBatch.from_arrays(columns, schema=INTERACTIONS)
+    ordered = pa.RecordBatch.from_arrays(columns, schema=table.schema)
     path = FileSystems.join(uri, PARTIAL, f"{name}.arrow")
     with (
         write_atomically(path, uri) as file,
-        pa.ipc.new_file(file, INTERACTIONS) as writer,
+        pa.ipc.new_file(file, table.schema) as writer,
     ):
         for start, count in zip(np.cumsum(rows) - rows, rows, strict=True):
             writer.write_batch(ordered.slice(start, count))
@@ -78,7 +77,12 @@ def passes(pieces: Sequence[Piece], limit: int) -> Iterator[range]:
 
 
 def load(
-    pieces: Sequence[Piece], partition: int, buckets: range, limits: SessionsConfig, cuts: list[int]
+    pieces: Sequence[Piece],
+    partition: int,
+    buckets: range,
+    schema: pa.Schema,
+    limits: SessionsConfig,
+    cuts: list[int],
 ) -> pa.Table:
     """All interactions of the users in some buckets of a partition, in no order.
 
@@ -86,6 +90,7 @@ def load(
       pieces: of the partition.
       partition: its index.
       buckets: which of its buckets.
+      schema: of the tables that were spilled.
       limits: how much of a user is kept, and how many rows are held before it is cut to that.
       cuts: unix seconds, ascending; see `keep_recent`.
     """
@@ -101,15 +106,12 @@ def load(
         batches += some
         held += sum(batch.num_rows for batch in some)
         if held > allowed:
-            batches = keep_recent(_table(batches), user_limit, cuts).to_batches()
+            table = pa.Table.from_batches(batches, schema)
+            batches = keep_recent(table, user_limit, cuts).to_batches()
             held = sum(batch.num_rows for batch in batches)
             # Where it is many users and not a heavy one, cutting again soon would be in vain.
             allowed = max(allowed, 2 * held)
-    return keep_recent(_table(batches), user_limit, cuts)
-
-
-def _table(batches: list[pa.RecordBatch]) -> pa.Table:
-    return pa.Table.from_batches(batches, INTERACTIONS)
+    return keep_recent(pa.Table.from_batches(batches, schema), user_limit, cuts)
 
 
 def _by_bucket(table: pa.Table, partitions: int) -> tuple[np.ndarray, np.ndarray]:

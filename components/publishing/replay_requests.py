@@ -2,11 +2,13 @@
 
 `python -I replay_requests.py MODEL EXAMPLES` loads MODEL, replays its warm-up file and compares
 with the recorded answers, then sends the same requests with the real users of EXAMPLES (TFRecord)
-in place of the recorded ones. Prints one JSON object: `{signature: largest score difference}`.
+in place of the recorded ones. Prints one JSON object: the largest score difference by signature,
+and how long one user's list takes.
 """
 
 import json
 import sys
+import time
 
 import numpy as np
 import tensorflow as tf
@@ -16,15 +18,20 @@ WARM_UP_FILE = "assets.extra/tf_serving_warmup_requests"
 EXAMPLES = "examples"
 # The exported graph and the trainer's may add in another order.
 TOLERANCE = 1e-3
+TIMED = "serving_default"
 
 
-def replay(model_path: str, examples: list[bytes]) -> dict[str, float]:
+def replay(model, model_path: str, examples: list[bytes]) -> dict[str, float]:
     """Largest difference between answers and recorded answers, by signature.
+
+    Args:
+      model: loaded from `model_path`.
+      model_path: whose warm-up file has the recorded answers.
+      examples: of real users.
 
     Raises:
       ValueError: an answer differs, a real user gets none, or a signature has no request recorded.
     """
-    model = tf.saved_model.load(model_path)
     differences = {}
     for record in tf.data.TFRecordDataset(f"{model_path}/{WARM_UP_FILE}"):
         log = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log
@@ -42,6 +49,22 @@ def replay(model_path: str, examples: list[bytes]) -> dict[str, float]:
     if unchecked or not differences:
         raise ValueError(f"{WARM_UP_FILE} has no request for {unchecked or 'any signature'}")
     return differences
+
+
+def latency(model, examples: list[bytes]) -> dict[str, float]:
+    """Milliseconds that a list takes in this process, one user at a time: `p50`, `p99`; `requests`.
+
+    Empty without users.
+    """
+    if not examples:
+        return {}
+    milliseconds = []
+    for user in [examples[0], *examples]:  # the first call also prepares the graph
+        start = time.perf_counter()
+        _call(model.signatures[TIMED], {EXAMPLES: np.array([user], object)})
+        milliseconds.append(1e3 * (time.perf_counter() - start))
+    p50, p99 = np.percentile(milliseconds[1:], (50, 99))
+    return {"p50": p50, "p99": p99, "requests": len(examples)}
 
 
 def _call(signature, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -75,11 +98,13 @@ def _check_answered(name: str, answer: dict[str, np.ndarray]) -> None:
 
 
 def main() -> None:
-    """Check the model and print the differences, or exit with the reason."""
+    """Check the model and print what was found, or exit with the reason."""
     model_path, examples_path = sys.argv[1:]
     examples = [record.numpy() for record in tf.data.TFRecordDataset(examples_path)]
     try:
-        print(json.dumps(replay(model_path, examples)))
+        model = tf.saved_model.load(model_path)
+        found = {"differences": replay(model, model_path, examples)}
+        print(json.dumps({**found, "latency_ms": latency(model, examples)}))
     except (ValueError, KeyError, OSError, tf.errors.OpError) as error:
         sys.exit(f"{type(error).__name__}: {error}")
 

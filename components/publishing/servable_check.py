@@ -5,6 +5,7 @@ artifact. The model's warm-up file holds requests and what the trainer's model i
 the loaded model must answer the same, and must answer real users.
 """
 
+import json
 import os
 import subprocess
 import sys
@@ -19,8 +20,10 @@ from tfx.utils import io_utils, path_utils
 from components.publishing import replay_requests
 
 TIMEOUT_SECONDS = 600
-REAL_USERS = 16
+REAL_USERS = 200
 REPORT_FILE = "servable_check.txt"
+# Custom properties of the blessing: `replay_requests.latency`.
+LATENCY = "latency_ms_"
 
 
 @tfx.dsl.components.component
@@ -32,6 +35,8 @@ def ServableCheck(  # noqa: N802
 ) -> None:
     """Bless `model` if it answers; the reason, if not, is in the blessing's folder.
 
+    The blessing notes how long a list took: see `LATENCY`.
+
     Args:
       model: the exported model.
       examples: real users.
@@ -42,6 +47,9 @@ def ServableCheck(  # noqa: N802
     answer = check(saved_model, artifact_utils.get_split_uri([examples], split))
     blessed = answer.returncode == 0
     blessing.set_int_custom_property("blessed", int(blessed))
+    measured = json.loads(answer.stdout)["latency_ms"] if blessed else {}
+    for name, value in measured.items():
+        blessing.set_float_custom_property(f"{LATENCY}{name}", value)
     io_utils.write_string_file(
         os.path.join(blessing.uri, REPORT_FILE), answer.stdout if blessed else answer.stderr
     )

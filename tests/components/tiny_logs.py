@@ -11,12 +11,12 @@ from google.protobuf import text_format
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
-from components.config import SessionsConfig, SplitConfig
-from components.ingestion import SCHEMA
-from components.ingestion.canonical import INTERACTIONS
+from components.config import Columns, SessionsConfig, SplitConfig
+from components.ingestion.canonical import interactions_schema
 from components.ingestion.histories import to_records
 from components.ingestion.ingest import IngestConfig, collect_summary, ingest, make_folders
 from components.ingestion.log_reader import check_log
+from components.ingestion.schema import schema_text
 from components.ingestion.sessionize import sessionize
 from components.ingestion.shards import split_folder
 from components.ingestion.splits import cut_times, global_time, last_session
@@ -26,11 +26,12 @@ from model import features
 DAY = 86_400
 
 
-def table(rows) -> pa.Table:
-    """Rows of (user, item, time, engaged) or (user, item, time, engaged, session) as a table."""
-    full = [(*row, None)[:5] for row in rows]
-    columns = zip(INTERACTIONS.names, zip(*full, strict=True) if full else [()] * 5, strict=True)
-    return pa.table(dict(columns), INTERACTIONS)
+def table(rows, *further: str) -> pa.Table:
+    """Rows of (user, item, time, engaged) and, if given, session and further columns as a table."""
+    schema = interactions_schema(Columns(further=further))
+    full = [(*row, None)[: len(schema)] for row in rows]
+    values = zip(*full, strict=True) if full else [()] * len(schema)
+    return pa.table(dict(zip(schema.names, values, strict=True)), schema)
 
 
 def records(rows: pa.Table, limits: SessionsConfig, split: SplitConfig, latest: int) -> dict:
@@ -53,10 +54,9 @@ def _nested(row: dict) -> dict:
     row = {name: value for name, value in row.items() if value is not None}
     del row[features.USER_ID]
     lengths = row.pop(features.SESSION_LENGTH)
-    for feature in (features.ITEM_ID, features.TARGET_ITEM_ID):
-        if feature in row:
-            row[feature] = [item.decode() for item in row[feature]]
-    for feature in features.EVENT_FEATURES:
+    for feature, values in row.items():
+        row[feature] = [v.decode() if isinstance(v, bytes) else v for v in values]
+    for feature in {*row} - {features.REQUEST_TIMESTAMP, *features.TARGET_FEATURES}:
         values = iter(row[feature])
         row[feature] = [[next(values) for _ in range(length)] for length in lengths]
         assert not list(values)
@@ -74,9 +74,9 @@ def run(
     return collect_summary(str(uri), config.sessions.partitions)
 
 
-def read_split(uri: Path, split: str) -> dict[str, dict]:
+def read_split(uri: Path, split: str, *further: str) -> dict[str, dict]:
     """The records of a written split: {user: record}."""
-    schema = text_format.Parse(SCHEMA.read_text(), schema_pb2.Schema())
+    schema = text_format.Parse(schema_text(further), schema_pb2.Schema())
     decoder = ExamplesToRecordBatchDecoder(schema.SerializeToString())
     examples = read_records(uri, split)
     return by_user(decoder.DecodeBatch(examples)) if examples else {}

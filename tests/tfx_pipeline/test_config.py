@@ -122,6 +122,17 @@ def test_all_mistakes_are_listed_at_once(shop):
             "crosses a*b of them. Received: 'colour'",
         ),
         (
+            "data.columns.further=['target_popularity']",
+            "data.columns.further may not name another slice. Received: 'target_popularity'; the "
+            "others are history_sessions, recent_sessions, target_popularity",
+        ),
+        (
+            "data.columns.further=['event']",
+            "data.columns: further columns must differ from each other and from engaged, event, "
+            "further, item_id, request_timestamp, session_id, session_length, target_engaged, "
+            "target_item_id, timestamp, user_id. Received: 'event'",
+        ),
+        (
             "serve.max_k=5",
             "serve.max_k must reach evaluate.cutoffs. Received: 5 and [10, 20]",
         ),

@@ -79,6 +79,31 @@ def test_slices_and_crosses(tmp_path, examples_uri, bad_model, good_model):
     assert values["history_sessions=5-19", "baseline"]["requests"] == 1
 
 
+def test_slices_by_a_column_of_the_log_and_crosses(tmp_path, good_model):
+    """The list is a, b, c: at 1, a target a is found and a target b is not."""
+    requests = [
+        (0, ["a"], [1]),
+        (1, ["a"], [1], ["north"]),
+        (2, ["b"], [1], ["north", "south"]),
+        (2, ["a"], [1], ["north", "south"]),
+        (1, ["b"], [1], [""]),
+    ]
+    uri = save_examples(tmp_path / "examples", requests=requests)
+    config = EvaluateConfig(cutoffs=(1, 3), slices=("shop", "history_sessions*shop"))
+    _, values = evaluate(tmp_path, uri, good_model, None, config, ("shop",))
+    recalls = {name: metrics["recall_at_1"] for (name, _), metrics in values.items()}
+    of_shop = {"no history": 1, "north": 1, "south": 1 / 2, "no value": 0}
+    of_history = {"no history": "0", "north": "1-4", "south": "1-4", "no value": "1-4"}
+    assert recalls == pytest.approx(
+        {"": 3 / 5}
+        | {f"shop={shop}": value for shop, value in of_shop.items()}
+        | {
+            f"history_sessions={of_history[shop]}*shop={shop}": value
+            for shop, value in of_shop.items()
+        }
+    )
+
+
 def test_shown_items_of_sessions_of_different_lengths(tmp_path, good_model):
     """The model scores a above all others, which tie: AUC 1, and (0 + 1/2) / 2."""
     requests = [(1, ["a", "x"], [1, 0]), (1, ["y", "b", "a"], [0, 1, 0])]

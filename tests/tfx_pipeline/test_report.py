@@ -85,6 +85,18 @@ def test_text_has_contrast_in_light_and_dark(report, browser):
         page.close()
 
 
+def test_on_paper_it_is_light_all_tables_are_open_and_nothing_is_cut_off(report, browser):
+    """A4 has 703 px between margins of 12 mm."""
+    page = browser.new_page(viewport={"width": 703, "height": 1000}, color_scheme="dark")
+    page.emulate_media(media="print")
+    page.goto(report.as_uri())
+    ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    assert ground == "rgb(255, 255, 255)"
+    assert all(table.is_visible() for table in page.locator("table").all())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 703
+    page.close()
+
+
 def test_every_chart_says_what_it_shows_and_has_a_table(report, browser):
     page = browser.new_page()
     page.goto(report.as_uri())
@@ -114,5 +126,7 @@ def test_a_newcomer_can_say_what_serves_from_what_and_whether_it_is_better(repor
     assert len(outcomes) == RUNS
     assert outcomes[0] == "◆ blessed and pushed"
     assert outcomes.count("✖ refused") == RUNS / 2
+    cells = page.locator("#runs tbody tr").first.locator("td").all_inner_texts()
+    assert cells[2] == "2.0, 6.0 of 200"
     assert page.locator("#examples figure").count()
     page.close()

@@ -7,10 +7,13 @@ from components.evaluation.training_items import TrainingItems
 from model import features
 from tfx_pipeline.slices import (
     HISTORY_BUCKETS,
+    NO_HISTORY,
     NO_TARGET,
+    NO_VALUE,
     OTHER,
     RECENT_SECONDS,
     _values,
+    column_values,
     history_buckets,
     recent_buckets,
 )
@@ -87,3 +90,9 @@ def test_a_request_is_in_the_slice_of_each_value_of_its_target_items(tmp_path):
         {"fruit"},
         {NO_TARGET},
     ]
+
+
+def test_the_last_event_tells_the_value_of_a_column():
+    events = [[b"web", b"app"], [b"app", b"web"], [], None, [b"app", b""], [b"rare"]]
+    found = column_values(pa.array(events, pa.large_list(pa.large_binary())), ["app", "web"])
+    assert found[:, 0].tolist() == ["app", "web", NO_HISTORY, NO_HISTORY, NO_VALUE, OTHER]

@@ -7,7 +7,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import json_utils, proto_utils
 
 from components.evaluation.evaluator import Executor
-from components.ingestion import SCHEMA
+from components.ingestion.schema import schema_text
 from tfx_pipeline.evaluate_config import EvaluateConfig
 from tfx_pipeline.evaluation import eval_config
 
@@ -21,7 +21,12 @@ def artifact(artifact_type, uri):
 
 
 def evaluate(
-    folder: Path, examples_uri: str, model: str, baseline: str | None, config: EvaluateConfig
+    folder: Path,
+    examples_uri: str,
+    model: str,
+    baseline: str | None,
+    config: EvaluateConfig,
+    further: tuple[str, ...] = (),
 ) -> tuple[bool, dict]:
     """Writes `evaluation` and `blessing` into a folder.
 
@@ -32,7 +37,7 @@ def evaluate(
     examples = artifact(standard_artifacts.Examples, examples_uri)
     examples.split_names = artifact_utils.encode_split_names(["test", "refit"])
     (folder / "schema").mkdir()
-    (folder / "schema" / "schema.pbtxt").write_bytes(SCHEMA.read_bytes())
+    (folder / "schema" / "schema.pbtxt").write_text(schema_text(further))
     inputs = {
         "examples": [examples],
         "model": [artifact(standard_artifacts.Model, model)],
@@ -48,7 +53,7 @@ def evaluate(
         beam_pipeline_args=["--runner=FnApiRunner"], tmp_dir=str(folder), unique_id="1"
     )
     properties = {
-        "eval_config": proto_utils.proto_to_json(eval_config(config)),
+        "eval_config": proto_utils.proto_to_json(eval_config(config, further=further)),
         "example_splits": json_utils.dumps(["test"]),
         "module_path": "tfx_pipeline.evaluation",
     }

@@ -17,7 +17,9 @@ GOOD_LIST = ["a", "b", "c"]
 BAD_LIST = ["z", "y", "a"]
 
 
-def example(user_id: str, sessions: int, target: list[str], engaged: list[int]) -> bytes:
+def example(
+    user_id: str, sessions: int, target: list[str], engaged: list[int], shops: list[str] = ()
+) -> bytes:
     def ints(values):
         return tf.train.Feature(int64_list=tf.train.Int64List(value=values))
 
@@ -34,6 +36,7 @@ def example(user_id: str, sessions: int, target: list[str], engaged: list[int]) 
         features.REQUEST_TIMESTAMP: ints([3]),
         features.TARGET_ITEM_ID: texts(target),
         features.TARGET_ENGAGED: ints(engaged),
+        "shop": texts([shop for shop in shops for _ in range(2)]),
     }
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
 
@@ -78,7 +81,8 @@ def save_examples(folder: Path, copies: int = 1, requests: list = REQUESTS) -> s
     Args:
       folder: of the artifact.
       copies: how often each request is there.
-      requests: sessions, target and engaged as `example` takes them; users are numbered.
+      requests: sessions, target, engaged and, as a further column, the shop of each session, as
+        `example` takes them; users are numbered.
     """
     for split in (features.TEST_SPLIT, features.REFIT_SPLIT):
         (folder / f"Split-{split}").mkdir(parents=True)

@@ -19,6 +19,7 @@ from tfx_pipeline.runs import latest_run
 TEST_CUT = START + (DAYS - 8) * DAY
 EVALUATE = EvaluateConfig(cutoffs=(5, 10), slices=("recent_sessions", "target_popularity"))
 CURVES = {"loss": [4.0, 3.0, 2.5], "val_ndcg@20": [0.1, 0.2, 0.25]}
+LATENCY = {"latency_ms_p50": 2.04, "latency_ms_p99": 5.96, "latency_ms_requests": 200.0}
 COUNTERS = {"popularity": {"recall@10": 0.1, "ndcg@10": 0.2}, "requests": 100}
 
 
@@ -75,7 +76,7 @@ def make_store(folder: Path, config: Config, made: Mapping[str, str], runs: int)
             "Evaluator.evaluation": (made["first" if number == 0 else "second"], {}),
             "Evaluator.blessing": ("", {"blessed": is_blessed}),
             "CounterBaselines.metrics": (made["counters"], {}),
-            "ServableCheck.blessing": ("", {"blessed": 1}),
+            "ServableCheck.blessing": ("", {"blessed": 1} | LATENCY),
             "Pusher.pushed_model": ("", pushed),
         }
         run_id = (first + datetime.timedelta(days=number)).isoformat()
@@ -98,7 +99,7 @@ def _put_run(store, run_id: str, outputs: dict, settings: dict) -> None:
         execution = mlmd.Execution(type_id=kind, last_known_state=mlmd.Execution.COMPLETE)
         artifact = mlmd.Artifact(type_id=types["artifact"], uri=uri)
         for name, value in properties.items():
-            field = "int_value" if isinstance(value, int) else "string_value"
+            field = {int: "int_value", float: "double_value", str: "string_value"}[type(value)]
             setattr(artifact.custom_properties[name], field, value)
         event = mlmd.Event(type=mlmd.Event.OUTPUT)
         event.path.steps.add().key = key

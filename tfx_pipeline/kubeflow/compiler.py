@@ -14,7 +14,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx import v1 as tfx
 from tfx.orchestration.data_types import RuntimeParameter
 
-from components.ingestion import SCHEMA
+from components.ingestion.schema import schema_text
 from tfx_pipeline.config import Config, ConfigError
 from tfx_pipeline.kubeflow.config import KubeflowConfig, Resources
 from tfx_pipeline.pipeline import RunParameters, create_pipeline
@@ -43,7 +43,8 @@ def compile_pipeline(config: Config, image: str, pipeline_root: str) -> str:
         RuntimeParameter(name, type(value), value)
         for name, value in RunParameters.of(config)._asdict().items()
     ]
-    pipeline = create_pipeline(config, SCHEMA.read_text(), parameters=RunParameters(*parameters))
+    schema = schema_text(config.data.columns.further)
+    pipeline = create_pipeline(config, schema, parameters=RunParameters(*parameters))
     pipeline.pipeline_info.pipeline_name = config.pipeline.name.replace("_", "-")
     runner = tfx.orchestration.experimental.KubeflowV2DagRunner(
         tfx.orchestration.experimental.KubeflowV2DagRunnerConfig(

@@ -19,6 +19,8 @@ from tfx_pipeline.results import Figure
 INK, GRID, ACCENT, GOOD, BAD = "#101010", "#202020", "#303030", "#404040", "#505050"
 VARIABLES = {INK: "--soft", GRID: "--line", ACCENT: "--accent", GOOD: "--good", BAD: "--bad"}
 WIDTH, HEIGHT = 4.6, 2.4  # inches, of 72 units of the page
+LEAST_RANGE = 1e-3
+LONGEST_NAME = 36  # characters, about half of the width
 STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "report",
@@ -68,6 +70,9 @@ def trend(points: Sequence[Point], description: str) -> Markup:
             markersize=6,
             color=colour,
         )
+    low, high = axes.get_ylim()
+    if high - low < LEAST_RANGE:  # noise in the last digits of one value
+        axes.set_ylim(low - LEAST_RANGE, high + LEAST_RANGE)
     _whole_numbers(axes, [p.run for p in points])
     axes.set_xlabel("run")
     return _svg(canvas, description)
@@ -82,7 +87,8 @@ def ranked(rows: Sequence[Row], overall: float, description: str) -> Markup:
         marker, colour = marks[row.mark]
         _interval(axes, place, row.figure, colour, is_vertical=False)
         axes.plot(row.figure.value, place, marker=marker, markersize=6, color=colour)
-    axes.set_yticks(range(len(rows)), [row.name for row in rows])
+    names = [n if len(n) <= LONGEST_NAME else f"{n[: LONGEST_NAME - 1]}…" for n, _, _ in rows]
+    axes.set_yticks(range(len(rows)), names, parse_math=False)
     axes.set_ylim(len(rows) - 0.4, -0.6)
     axes.grid(visible=False, axis="y")
     return _svg(canvas, description)

@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,9 @@ def slice_charts(run: Run, least: int) -> dict[str, Any]:
     name = main_metric(overall)
     by_feature: dict[str, list[charts.Row]] = {}
     for fact in facts:
-        keys, values = zip(*(part.split("=", 1) for part in fact.name.split(" * ")), strict=True)
+        # A value may hold signs of multiplication itself.
+        parts = re.split(r" \* (?=[^=*]+=)", fact.name)
+        keys, values = zip(*(part.split("=", 1) for part in parts), strict=True)
         row = charts.Row(" * ".join(values), fact.figure, fact.mark)
         by_feature.setdefault(" * ".join(keys), []).append(row)
     drawn = {

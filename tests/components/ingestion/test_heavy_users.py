@@ -21,9 +21,10 @@ def test_the_latest_rows_of_each_period_and_the_first_after_a_cut_are_kept():
 @given(LOGS, st.integers(1, 6), st.integers(0, 40), st.randoms(use_true_random=False))
 def test_order_and_earlier_cutting_do_not_matter(rows, limit, middle, random):
     cuts = [20, 40]
-    expected = keep_recent(table(rows), limit, cuts).to_pylist()
+    rows = [(*row, random.choice("xy")) for row in rows]
+    expected = keep_recent(table(rows, "place"), limit, cuts).to_pylist()
     shuffled = random.sample(rows, len(rows))
-    first = keep_recent(table(shuffled[:middle]), limit, cuts)
+    first = keep_recent(table(shuffled[:middle], "place"), limit, cuts)
     both = [tuple(row.values()) for row in first.to_pylist()] + shuffled[middle:]
-    found = keep_recent(table(both), limit, cuts).to_pylist()
+    found = keep_recent(table(both, "place"), limit, cuts).to_pylist()
     assert sorted(map(str, found)) == sorted(map(str, expected))

@@ -10,10 +10,11 @@ from tfx import v1 as tfx
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
-from tiny_logs import DAY, SCHEMA, read_split
+from tiny_logs import DAY, read_split
 
 from components.config import Columns, DataConfig, Events, SessionsConfig, SplitConfig
 from components.errors import DataError
+from components.ingestion import SCHEMA
 from components.ingestion.session_example_gen import SessionExampleGen
 from components.ingestion.spans import WindowDriver
 from components.ingestion.summary import read_summary

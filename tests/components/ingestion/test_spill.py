@@ -10,7 +10,6 @@ from test_splits import LOGS
 from tiny_logs import records, run, table
 
 from components.config import Columns, DataConfig, Events, SessionsConfig, SplitConfig
-from components.ingestion.canonical import INTERACTIONS
 from components.ingestion.files import PARTIAL
 from components.ingestion.ingest import IngestConfig
 from components.ingestion.spill import BUCKETS, Piece, load, passes, spill
@@ -26,31 +25,38 @@ DAY = 1 / 86_400
     st.integers(1, 5),
     st.integers(1, 12),
     st.sampled_from(["global-time", "last-session"]),
+    st.sampled_from(["item", "row"]),
     st.randoms(use_true_random=False),
 )
 def test_order_blocks_partitions_and_passes_do_not_matter(
-    tmp_path_factory, rows, partitions, blocks, in_memory, protocol, random
+    tmp_path_factory, rows, partitions, blocks, in_memory, protocol, dedupe, random
 ):
     split = SplitConfig(protocol=protocol, eval_days=10 * DAY, test_days=10 * DAY)
     limits = SessionsConfig(
-        gap_minutes=5 / 60, max_sessions=3, max_items=2, rows_in_memory=in_memory
+        gap_minutes=5 / 60,
+        max_sessions=3,
+        max_items=2,
+        rows_in_memory=in_memory,
+        dedupe=dedupe,
     )
     latest = max(row[2] for row in rows)
-    expected = records(table(rows), limits, split, latest)
+    rows = [(*row, random.choice(["", "x", "y"])) for row in rows]
+    whole = table(rows, "place")
+    expected = records(whole, limits, split, latest)
 
     uri = tmp_path_factory.mktemp("spilled")
     (uri / PARTIAL).mkdir()
     shuffled = random.sample(rows, len(rows))
     pieces = {partition: [] for partition in range(partitions)}
     for block in range(blocks):
-        part = table(shuffled[block::blocks])
+        part = table(shuffled[block::blocks], "place")
         for partition, piece in spill(part, LogCounts(), str(block), str(uri), partitions):
             pieces[partition].append(piece)
     found = {name: {} for name in expected}
     generous = limits.model_copy(update={"max_sessions": 1_000})
     for partition, of_partition in pieces.items():
         for buckets in passes(of_partition, in_memory):
-            loaded = load(of_partition, partition, buckets, generous, [])
+            loaded = load(of_partition, partition, buckets, whole.schema, generous, [])
             for name, users in records(loaded, limits, split, latest).items():
                 assert not set(users) & set(found[name])
                 found[name] |= users
@@ -118,8 +124,8 @@ def test_every_format_and_division_writes_the_same_bytes(tmp_path):
 
 def test_spilled_blocks_keep_every_row_and_type(tmp_path):
     (tmp_path / PARTIAL).mkdir()
-    rows = table([("ü", "a", 1, True), ("v", "b", 2, False, "s")])
+    rows = table([("ü", "a", 1, True, None, "ö"), ("v", "b", 2, False, "s", "")], "place")
     pieces = [piece for _, piece in spill(rows, LogCounts(), "b", str(tmp_path), 1)]
-    loaded = load(pieces, 0, range(BUCKETS), SessionsConfig(), [])
-    assert loaded.schema == INTERACTIONS
+    loaded = load(pieces, 0, range(BUCKETS), rows.schema, SessionsConfig(), [])
+    assert loaded.schema == rows.schema
     assert loaded.sort_by("timestamp") == rows
