@@ -2,6 +2,8 @@
 
 import io
 import json
+import logging
+import zipfile
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ import tensorflow as tf
 
 from model.averaging import WeightAverage
 
+PROGRESS = logging.getLogger("sessionrec.progress")
 _STATE = "state"
 _STOPPING = ("best", "best_epoch", "wait")
 
@@ -31,7 +34,7 @@ class EpochCheckpoint(tf.keras.callbacks.Callback):
         average: WeightAverage,
         stop: tf.keras.callbacks.EarlyStopping | None,
     ):
-        """Read the state, if there is any.
+        """Read the state, if there is any; one that is damaged is as none.
 
         Args:
           path: of the file, which may be on a remote file system; None keeps nothing.
@@ -45,7 +48,10 @@ class EpochCheckpoint(tf.keras.callbacks.Callback):
         self._stopping: dict[str, float] = {}
         self._kept: dict[str, list[np.ndarray]] = {}
         if path is not None and tf.io.gfile.exists(path):
-            self._read(path)
+            try:
+                self._read(path)
+            except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+                PROGRESS.warning("%s is damaged, so training starts anew: %s", path, error)
 
     @property
     def is_stopped(self) -> bool:
@@ -93,12 +99,12 @@ class EpochCheckpoint(tf.keras.callbacks.Callback):
         with tf.io.gfile.GFile(path, "rb") as file:
             content = np.load(io.BytesIO(file.read()))
         state = json.loads(str(content[_STATE]))
-        self.epochs, self.curves = state["epochs"], state["curves"]
-        self._stopping = state["stopping"]
-        self._kept = {
+        kept = {
             name: [content[f"{name}-{place}"] for place in range(count)]
             for name, count in state["arrays"].items()
         }
+        self.epochs, self.curves = state["epochs"], state["curves"]
+        self._stopping, self._kept = state["stopping"], kept
 
     def _write(self, path: str):
         optimizer = self.model.optimizer

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import logging
 import os
 import time
 from collections.abc import Callable
@@ -11,13 +10,12 @@ import tensorflow as tf
 
 from model.averaging import WeightAverage
 from model.batches import Targets
-from model.checkpoints import EpochCheckpoint
+from model.checkpoints import PROGRESS, EpochCheckpoint
 from model.config import TrainConfig
 from model.history import History
 from model.session_model import SessionModel
 from model.validation import CUTOFF
 
-PROGRESS = logging.getLogger("sessionrec.progress")
 HISTORY_FILE = "history.json"
 
 

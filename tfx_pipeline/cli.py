@@ -1,4 +1,4 @@
-"""The command line `sessionrec`: run, serve, recommend, report, monitor, benchmark, kubeflow.
+"""The command line `sessionrec`: run, serve, recommend, models, rollback, report, monitor and more.
 
 TensorFlow is imported inside the commands, once its own output goes to a log file.
 """
@@ -24,6 +24,7 @@ BENCHMARKS = Path("output/benchmarks")
 QUALITY_OUTPUT, SCALING_OUTPUT, TRAINING_OUTPUT, INGESTION_OUTPUT, SERVING_OUTPUT = (
     BENCHMARKS / name for name in ("quality", "scaling", "training", "ingestion", "serving")
 )
+PUSHES_ONE = "`sessionrec run` pushes one."
 ALERT, USAGE_ERROR, FAILURE = 3, 2, 1
 # The model does not read who the user is, only what they did.
 ANONYMOUS = "anonymous"
@@ -80,7 +81,7 @@ def serve(
     from serving.server.__main__ import main as serve_model
 
     if not any(Path(settings.serving_folder).glob("[0-9]*")):
-        _fail(f"There is no model in {settings.serving_folder}; `sessionrec run` pushes one.")
+        _fail(f"There is no model in {settings.serving_folder}; {PUSHES_ONE}")
     chosen = settings.serve.port if port is None else port
     flags = {
         "port": chosen,
@@ -130,6 +131,45 @@ def recommend(
             console.print(f"error: {error}")
             sys.exit(FAILURE)
         console.print(recommendations_table(best, titles(settings), bought))
+
+
+@app.command()
+def models(config: ConfigOption = DEFAULT_CONFIG, set_: SetOption = []) -> None:  # noqa: B006
+    """List the pushed versions, newest first: which one serves, where it comes from, how good."""
+    settings = _load(config, set_)
+    with quiet(_log_in(Path(settings.run_folder))) as console:
+        from tfx_pipeline.model_versions import describe, model_versions
+
+        found = model_versions(settings)
+        for version in found:
+            console.print(describe(version, settings.evaluate.cutoffs[-1]))
+        if not found:
+            console.print(f"There is no model in {settings.serving_folder}; {PUSHES_ONE}")
+
+
+@app.command()
+def rollback(
+    version: Annotated[
+        int | None,
+        typer.Argument(help="Which; the one before the model that serves, unless given."),
+    ] = None,
+    config: ConfigOption = DEFAULT_CONFIG,
+    set_: SetOption = [],  # noqa: B006
+) -> None:
+    """Make an older version the one that serves, as a copy with the highest number."""
+    settings = _load(config, set_)
+    folder = Path(settings.run_folder)
+    with quiet(_log_in(folder)) as console:
+        from components.publishing.rollback import RollbackError, roll_back
+        from tfx_pipeline.run_lock import BusyError, only_one
+
+        try:
+            with only_one("rollback", folder):
+                copy, original = roll_back(settings.serving_folder, version)
+        except (BusyError, RollbackError, OSError) as error:
+            console.print(f"error: {error}")
+            sys.exit(FAILURE)
+        console.print(f"version {copy}, a copy of {original}, is the newest now and serves next")
 
 
 @app.command()

@@ -11,7 +11,7 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx_pipeline.config import Config
 from tfx_pipeline.metadata import open_store
 
-RUN_CONTEXT = "pipeline_run"
+PIPELINE_CONTEXT, RUN_CONTEXT = "pipeline", "pipeline_run"
 SETTINGS, CODE = "sessionrec_settings", "sessionrec_code"
 PACKAGES = ("components", "model", "serving", "tfx_pipeline")
 
@@ -24,6 +24,11 @@ def code_version() -> str:
         for path in sorted((root / package).rglob("*.py")):
             digest.update(path.read_bytes())
     return f"{metadata.version('sessionrec-tfx')} ({digest.hexdigest()[:12]})"
+
+
+def fingerprint(settings: dict) -> str:
+    """Twelve hexadecimal digits that differ for other settings."""
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def run_contexts(store: metadata_store.MetadataStore) -> list[metadata_store_pb2.Context]:

@@ -1,12 +1,15 @@
 """Run the pipeline on this machine with TFX's LocalDagRunner."""
 
 import contextlib
+import errno
 import importlib
 import logging
+import os
 from pathlib import Path
 
 import absl.logging
 from ml_metadata import errors as mlmd_errors
+from ml_metadata.proto import metadata_store_pb2
 from rich.console import Console
 from tfx import v1 as tfx
 from tfx.orchestration.pipeline import RunOptions
@@ -19,13 +22,18 @@ from components.publishing.latest_blessed import versions
 from model.item_table import digest, read_item_table
 from tfx_pipeline.config import Config
 from tfx_pipeline.console import StageProgress
+from tfx_pipeline.killed_runs import close_killed_runs
 from tfx_pipeline.lineage import record
-from tfx_pipeline.metadata import connection
+from tfx_pipeline.metadata import connection, open_store
 from tfx_pipeline.pipeline import create_pipeline
+from tfx_pipeline.run_lock import BusyError, only_one
+
+# As the system and SQLite say it, under whatever a library makes of it.
+DISK_IS_FULL = (os.strerror(errno.ENOSPC), "disk is full")
 
 
 class StageError(RuntimeError):
-    """A stage of the pipeline failed; the message is for the user."""
+    """A stage of the pipeline failed, or none can start; the message is for the user."""
 
 
 def run_pipeline(config: Config, console: Console, until: str | None = None) -> None:
@@ -40,9 +48,20 @@ def run_pipeline(config: Config, console: Console, until: str | None = None) -> 
       DataError: the log or the item table cannot be used.
       StageError: a stage failed in another way.
     """
+    folder = Path(config.run_folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with only_one("run", folder):
+            _run_alone(config, console, until)
+    except BusyError as error:
+        raise StageError(str(error)) from None
+
+
+def _run_alone(config: Config, console: Console, until: str | None) -> None:
     _load_log(config, console)
     config = _with_absolute_paths(config)
     check_log(spans.paths(config.data, spans.resolve(config.data)), config.data.columns)
+    _check_can_be_written(Path(config.serving_folder))
     found = versions(config.serving_folder)
     pipeline = create_pipeline(
         config,
@@ -50,11 +69,7 @@ def run_pipeline(config: Config, console: Console, until: str | None = None) -> 
         item_table_digest=_check_item_table(config),
         known_version=str(found[-1]) if found else "",
     )
-    Path(config.run_folder).mkdir(parents=True, exist_ok=True)
-    try:
-        pipeline.metadata_connection_config = connection(config)
-    except ValueError as error:
-        raise StageError(str(error)) from None
+    pipeline.metadata_connection_config = _checked_metadata(config, pipeline)
     progress = StageProgress(console)
     logging.getLogger().setLevel(logging.INFO)
     absl.logging.set_verbosity(absl.logging.INFO)
@@ -67,14 +82,52 @@ def run_pipeline(config: Config, console: Console, until: str | None = None) -> 
         raise
     except Exception as error:
         logging.exception("%s failed", progress.stage)
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise StageError(f"{progress.stage} failed: {type(error).__name__}: {reason}") from error
+        raise StageError(f"{progress.stage} failed: {_reason(error, config)}") from error
     finally:
         logging.getLogger().removeHandler(progress)
         with contextlib.suppress(
             RuntimeError, mlmd_errors.StatusError
         ):  # then the run has failed by it too
             record(config)
+
+
+def _checked_metadata(
+    config: Config, pipeline: tfx.dsl.Pipeline
+) -> metadata_store_pb2.ConnectionConfig:
+    """The connection to ML Metadata, in which no other run is open any more."""
+    try:
+        found = connection(config)
+    except ValueError as error:
+        raise StageError(str(error)) from None
+    root = Path(pipeline.pipeline_info.pipeline_root)
+    try:
+        close_killed_runs(open_store(config), config.pipeline.name, root)
+        return found
+    # ML Metadata's own code raises both.
+    except (RuntimeError, mlmd_errors.StatusError) as error:
+        where = config.metadata.host or config.metadata_path
+        reason = str(error).removeprefix("Error when executing query: ").partition(" query:")[0]
+        raise StageError(
+            f"The metadata store {where} cannot be used: {reason.rstrip('.')}. If another program "
+            "holds it, end that; if it is damaged, move it away: the next run makes a new one."
+        ) from None
+
+
+def _check_can_be_written(folder: Path) -> None:
+    """Before hours of training, and not when their model is pushed."""
+    there = next(path for path in (folder, *folder.parents) if path.exists())
+    if not there.is_dir() or not os.access(there, os.W_OK | os.X_OK, effective_ids=True):
+        raise StageError(f"No model can be pushed to {folder}: {there} cannot be written.")
+
+
+def _reason(error: Exception, config: Config) -> str:
+    text = str(error).strip()
+    if any(words in text for words in DISK_IS_FULL):
+        return (
+            f"no space is left on the disk of {config.run_folder}. Free some and start the same "
+            "command again; the stages before are kept."
+        )
+    return f"{type(error).__name__}: {(text or type(error).__name__).splitlines()[0]}"
 
 
 def _load_log(config: Config, console: Console) -> None:

@@ -39,6 +39,11 @@ def run_and_show(config: Config, options: str, console: Console) -> None:
     if not run.is_servable():
         folder = run.outputs["ServableCheck.blessing"].uri
         console.print(f"not servable: the reason is in {folder}")
+    if run.rolled_back:
+        console.print(
+            f"not pushed: version {run.rolled_back} has this model and was rolled back; "
+            f"`sessionrec rollback {options} {run.rolled_back}` serves it again"
+        )
     if run.pushed_path is not None:
         user = _ask(config, run, console)
         command = os.path.relpath(Path(sys.executable).with_name("sessionrec"))

@@ -14,9 +14,10 @@ from components.ingestion.shards import split_folder
 from model import features
 from tfx_pipeline.config import Config
 from tfx_pipeline.evaluation import CANDIDATE
+from tfx_pipeline.model_versions import serving
 from tfx_pipeline.request_features import NUMBERS, UNKNOWN, mean, request_features, statistics
 from tfx_pipeline.results import OVERALL, Figure
-from tfx_pipeline.runs import EVALUATION, Run, RunError, all_runs, serving
+from tfx_pipeline.runs import EVALUATION, Run, RunError, all_runs
 from tfx_pipeline.served import Served, outcomes, read_served
 from tfx_pipeline.statistics import divergence
 
@@ -66,7 +67,8 @@ def monitor(config: Config, pattern: str) -> Monitoring:
       RunError: nothing was pushed yet.
       DataError: the files or the log cannot be read, or there are too few requests.
     """
-    run, _ = serving([r for r in all_runs(config) if EVALUATION in r.outputs])
+    evaluated = [r for r in all_runs(config) if EVALUATION in r.outputs]
+    run, _ = serving(evaluated, config.serving_folder)
     if run is None:
         raise RunError("No run has pushed a model: there is nothing to compare requests with.")
     served = read_served(pattern)

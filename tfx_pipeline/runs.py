@@ -12,16 +12,16 @@ from ml_metadata.proto import metadata_store_pb2
 
 from components.evaluation.counter_baselines import METRICS_FILE, REQUESTS
 from components.ingestion.summary import Summary, read_summary
+from components.publishing.pusher import ROLLED_BACK
 from components.publishing.servable_check import LATENCY
 from model.fitting import read_curves
 from tfx_pipeline.config import Config
 from tfx_pipeline.evaluation import BASELINE, CANDIDATE
-from tfx_pipeline.lineage import CODE, SETTINGS, run_contexts
+from tfx_pipeline.lineage import CODE, PIPELINE_CONTEXT, SETTINGS, run_contexts
 from tfx_pipeline.metadata import open_store
 from tfx_pipeline.results import OVERALL, Figures, read_results
 from tfx_pipeline.verdict import verdict
 
-PIPELINE_CONTEXT = "pipeline"
 MODEL = "sessionrec"
 EVALUATION, PUSHED = "Evaluator.evaluation", "Pusher.pushed_model"
 
@@ -76,6 +76,12 @@ class Run:
         """The version folder, or None if the model was not pushed."""
         pushed = self.outputs.get(PUSHED)
         return pushed.properties.get("pushed_destination") if pushed else None
+
+    @property
+    def rolled_back(self) -> str | None:
+        """The version that has the model already and was rolled back, if that is so."""
+        pushed = self.outputs.get(PUSHED)
+        return pushed.properties.get(ROLLED_BACK) if pushed else None
 
     @property
     def counters(self) -> dict[str, dict[str, float | None]]:
@@ -161,19 +167,6 @@ def latest_run(config: Config, output: str = PUSHED) -> Run:
     raise RunError(
         f"No run of {config.pipeline.name} has finished; start it again: `sessionrec run`."
     )
-
-
-def serving(runs: list[Run]) -> tuple[Run | None, Run | None]:
-    """The run that made the newest version that was pushed, and the run of the version before.
-
-    Later runs that reuse a model have its version too; the first is the one that made it.
-    """
-    makers: dict[str, Run] = {}
-    for run in runs:
-        if run.pushed_path is not None:
-            makers.setdefault(Path(run.pushed_path).name, run)
-    newest = [makers[version] for version in sorted(makers, key=int)]
-    return (newest[-1] if newest else None, newest[-2] if len(newest) > 1 else None)
 
 
 def _is_of(

@@ -18,6 +18,7 @@ def complaint(summary: Summary, config: IngestConfig) -> str | None:
         or _wrong_unit(summary.log, config)
         or _bad_rows(summary.log, config)
         or _no_rows(summary.log)
+        or _no_engagement(summary)
         or _empty_split(summary, config)
     )
 
@@ -56,6 +57,16 @@ def _no_rows(log: LogCounts) -> str | None:
     return (
         f"None of the log's {log.rows_read} rows is left: {sum(log.dead_letters.values())} cannot "
         f"be used and {log.rows_ignored} have an event that data.events.ignored lists."
+    )
+
+
+def _no_engagement(summary: Summary) -> str | None:
+    if summary.users.engaged_sessions:
+        return None
+    return (
+        f"None of the {summary.log.rows_used} rows that can be used is an engagement, "
+        "which is what is predicted: data.events.exposed lists all their events, or "
+        "data.events.engaged none."
     )
 
 

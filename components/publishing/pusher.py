@@ -14,17 +14,20 @@ from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import proto_utils
 
 from components.publishing.latest_blessed import versions
+from components.publishing.rollback import was_rolled_back
 
 # Not a number, so that no server takes it for a version.
 STAGING_FOLDER = ".staging"
 FINGERPRINT_FILE = "fingerprint.pb"
 SERVING_FOLDER = "serving_folder"
+ROLLED_BACK = "rolled_back"
 
 
 class Executor(executor.Executor):
     """Pushes to a staging folder beside the versions, then renames.
 
-    A blessed model that is already the newest version is not pushed again.
+    A blessed model that is already the newest version is not pushed again, and one that was rolled
+    back is not pushed until something else is: `ROLLED_BACK` then has its version.
     """
 
     def Do(  # noqa: N802
@@ -40,11 +43,18 @@ class Executor(executor.Executor):
         )
         existing = versions(folder)
         model_path = self.GetModelPath(input_dict)
-        newest = os.path.join(folder, str(existing[-1])) if existing else ""
-        if newest and self.CheckBlessing(input_dict) and _same_model(model_path, newest):
-            logging.info("%s already is this model.", newest)
-            self._MarkPushed(pushed, newest, str(existing[-1]))
-            return
+        known = [v for v in existing if _same_model(model_path, os.path.join(folder, str(v)))]
+        if known and self.CheckBlessing(input_dict):
+            version = known[-1]
+            if version == existing[-1]:
+                logging.info("Version %d already is this model.", version)
+                self._MarkPushed(pushed, os.path.join(folder, str(version)), str(version))
+                return
+            if was_rolled_back(folder, version):
+                logging.info("Version %d is this model, and was rolled back.", version)
+                self._MarkNotPushed(pushed)
+                pushed.set_string_custom_property(ROLLED_BACK, str(version))
+                return
         staging = os.path.join(folder, STAGING_FOLDER)
         _remove(staging)  # a killed push may have left a part of a model
         destination = pusher_pb2.PushDestination(
@@ -54,8 +64,9 @@ class Executor(executor.Executor):
         staged = {**exec_properties, key: proto_utils.proto_to_json(destination)}
         super().Do(input_dict, output_dict, staged)
         for version in versions(staging):
-            # The version is the time in seconds, but two pushes may fall into one second.
-            final = str(max([version, *(v + 1 for v in existing)]))
+            # The version is the time in seconds, but two pushes may fall into one second, and the
+            # clock may be behind the newest version.
+            final = str(max([version, *(v + 1 for v in versions(folder))]))
             path = os.path.join(folder, final)
             tf.io.gfile.rename(os.path.join(staging, str(version)), path)
             self._MarkPushed(pushed, path, final)

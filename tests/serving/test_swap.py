@@ -16,6 +16,8 @@ from server_process import running
 from serving_models import MODEL, half_request, publish, save_half_plus
 from tensorflow_serving.apis import prediction_service_pb2_grpc
 
+from components.publishing.rollback import roll_back
+
 REQUESTS, SENDERS = 20_000, 2
 BALLAST_MB = 64
 NEW_VERSIONS = (2, 3, 4)
@@ -24,9 +26,9 @@ NEW_VERSIONS = (2, 3, 4)
 class Load:
     """Sends requests from threads, each as soon as its last was answered."""
 
-    def __init__(self, stub):
+    def __init__(self, stub, requests: int = REQUESTS):
         self._stub = stub
-        self._left = threading.Semaphore(REQUESTS)
+        self._left = threading.Semaphore(requests)
         self.sent: list[tuple[float, float, float]] = []  # when, seconds, version that answered
 
     def newest(self) -> float:
@@ -83,3 +85,32 @@ def test_three_swaps_during_twenty_thousand_requests(tmp_path):
     during = max(load.p99_ms(begin, end) for begin, end in swaps)
     print(f"\np99 steady {steady:.1f} ms, during the worst swap {during:.1f} ms; ", end="")
     print(f"memory {before_mb:.0f} MB before, {after_mb:.0f} MB after")
+
+
+@pytest.mark.slow
+def test_a_rollback_under_load(tmp_path):
+    """Version 2 serves, then 3, a copy of 1; a server loads 3 before it unloads 2."""
+    base_path = tmp_path / "served"
+    for version in (1, 2):
+        save_half_plus(tmp_path / str(version), float(version))
+        publish(tmp_path / str(version), base_path, version)
+    requests = REQUESTS // 4
+    with (
+        running(f"--model_name={MODEL}", f"--model_base_path={base_path}") as (target, _),
+        grpc.insecure_channel(target) as channel,
+        ThreadPoolExecutor(SENDERS) as pool,
+    ):
+        stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+        load = Load(stub, requests)
+        senders = [pool.submit(load.send) for _ in range(SENDERS)]
+        wait_until(lambda: len(load.sent) > requests // 5, lambda: "no load")
+        copy, original = roll_back(str(base_path))
+        assert original == 1
+        wait_until(lambda: load.newest() == original, lambda: "no rollback")
+        assert not any(sender.done() for sender in senders)
+        for sender in senders:
+            sender.result()  # raises what a request failed with
+        answer = stub.Predict(half_request(0.0), timeout=30.0)
+    assert answer.model_spec.version.value == copy
+    assert len(load.sent) == requests
+    assert {version for _, _, version in load.sent} == {1.0, 2.0}

@@ -9,7 +9,10 @@ from typer.testing import CliRunner
 
 from tfx_pipeline.cli import FAILURE, USAGE_ERROR, app
 
-COMMANDS = [("run",), ("serve",), ("recommend",), ("report",), ("benchmark", "quality")]
+COMMANDS = [
+    *(("run",), ("serve",), ("recommend",), ("models",), ("rollback",), ("report",)),
+    ("benchmark", "quality"),
+]
 SHOP = '[data]\nlog = "clicks.csv"\n'
 
 
@@ -87,6 +90,14 @@ def test_serve_without_a_model(sessionrec):
     assert answer.error == (
         "There is no model in output/serving/shop; `sessionrec run` pushes one."
     )
+
+
+def test_models_and_rollback_without_a_model(sessionrec):
+    answer = sessionrec("models", "--config", "shop.toml")
+    assert answer.code == 0
+    assert "There is no model in output/serving/shop" in answer.printed
+    answer = sessionrec("rollback", "--config", "shop.toml")
+    assert (answer.code, answer.error) == (FAILURE, "There is no version in output/serving/shop.")
 
 
 @pytest.mark.parametrize("flags", [(), ("--user", "u1", "--history", "history.json")])

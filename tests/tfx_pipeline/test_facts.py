@@ -2,9 +2,11 @@
 
 import pytest
 
+from components.publishing.rollback import NOTE
+from tfx_pipeline.model_versions import serving
 from tfx_pipeline.report.facts import mark_of, moment
 from tfx_pipeline.results import Figure
-from tfx_pipeline.runs import Artifact, Run, serving
+from tfx_pipeline.runs import Artifact, Run
 from tfx_pipeline.sure_change import SLICE_FACTOR, is_sure
 from tfx_pipeline.verdict import describe_change
 
@@ -40,13 +42,29 @@ def test_slices_have_the_wider_interval():
     assert pytest.approx(3.883 / 2.093, abs=1e-3) == SLICE_FACTOR
 
 
-def test_the_newest_version_serves_and_the_run_that_made_it_is_named():
+def make_versions(folder, copies=(), numbers=()):
+    for number in (*numbers, *dict(copies)):
+        (folder / str(number) / NOTE).parent.mkdir(parents=True)
+    for copy, original in copies:
+        (folder / str(copy) / NOTE).write_text(str(original))
+    return str(folder)
+
+
+def test_the_newest_version_serves_and_the_run_that_made_it_is_named(tmp_path):
+    folder = make_versions(tmp_path, numbers=(9, 10))
     first, second, reused = run("1", "s/9"), run("2", "s/10"), run("3", "s/10")
     refused = run("4", blessed=0)
     runs = [first, second, reused, refused]
-    assert serving(runs) == (second, first)
-    assert serving([refused]) == (None, None)
+    assert serving(runs, folder) == (second, first)
+    assert serving(runs, "a folder that is out of reach") == (second, first)
+    assert serving([refused], folder) == (None, None)
     assert [mark_of(each, runs) for each in runs] == ["pushed", "pushed", "blessed", "refused"]
+
+
+def test_after_a_rollback_the_run_of_the_copied_version_serves(tmp_path):
+    runs = [run("1", "s/8"), run("2", "s/9"), run("3", "s/10")]
+    folder = make_versions(tmp_path, copies=[(11, 9)], numbers=(8, 9, 10))
+    assert serving(runs, folder) == (runs[1], runs[0])
 
 
 @pytest.mark.parametrize(

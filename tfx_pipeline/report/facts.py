@@ -8,7 +8,7 @@ from tfx_pipeline.evaluation import CANDIDATE
 from tfx_pipeline.lineage import changes
 from tfx_pipeline.ranking_metrics import REQUESTS
 from tfx_pipeline.results import DIFFERENCE, OVERALL, Figure
-from tfx_pipeline.runs import EVALUATION, Run, serving
+from tfx_pipeline.runs import EVALUATION, Run
 from tfx_pipeline.sure_change import SLICE_FACTOR, is_sure
 from tfx_pipeline.verdict import describe_change, main_metric
 
@@ -77,11 +77,17 @@ def _mark(change: Figure | None) -> str:
     return "better" if change.value > 0 else "worse"
 
 
-def summary(runs: list[Run], least: int) -> list[str]:
-    """The sentences that a newcomer needs, most important first."""
-    run, _ = serving(runs)
-    if run is None:
+def summary(runs: list[Run], served: Run | None, least: int) -> list[str]:
+    """The sentences that a newcomer needs, most important first.
+
+    Args:
+      runs: all, oldest first.
+      served: the one whose model serves.
+      least: requests of a slice to speak of.
+    """
+    if served is None:
         return ["No model serves: no run has pushed one yet.", *_latest(runs, None)]
+    run = served
     name = main_metric(run.results[CANDIDATE][OVERALL])
     figure = run.results[CANDIDATE][OVERALL][name]
     popular = run.results[CANDIDATE][OVERALL][name.replace("@", "_over_popularity@")]
@@ -133,6 +139,8 @@ def _latest(runs: list[Run], served: Run | None) -> list[str]:
         return [f"{when} stopped: {latest.failed} failed."]
     if EVALUATION not in latest.outputs:
         return [f"{when} did not come as far as an evaluation."]
+    if latest.is_blessed and served and latest.pushed_path not in (None, served.pushed_path):
+        return [f"{when} pushed a model that was rolled back."]
     if latest.is_blessed:
         return [f"{when} found nothing new to push."] if served else []
     return [f"{when} made a model that was refused. {'; '.join(latest.verdict)}."]

@@ -6,11 +6,12 @@ from pathlib import Path
 import jinja2
 
 from tfx_pipeline.config import Config
+from tfx_pipeline.model_versions import serving
 from tfx_pipeline.monitor import read_monitoring
 from tfx_pipeline.report import facts, sections
 from tfx_pipeline.report.answers import example_answers
 from tfx_pipeline.results import DIFFERENCE, OVERALL
-from tfx_pipeline.runs import EVALUATION, Run, RunError, all_runs, compared, serving
+from tfx_pipeline.runs import EVALUATION, Run, RunError, all_runs, compared
 from tfx_pipeline.verdict import main_metric
 
 TEMPLATE = "report.html.jinja"
@@ -44,11 +45,11 @@ def _quality(config: Config, runs: list[Run]) -> dict:
     """What the page says about models."""
     numbered = dict(enumerate(runs, 1))
     evaluated = [run for run in runs if EVALUATION in run.outputs]
-    served, before = serving(evaluated)
+    served, before = serving(evaluated, config.serving_folder)
     judged = served or (evaluated[-1] if evaluated else None)
     least = config.evaluate.min_slice_size
     return {
-        "summary": facts.summary(runs, least),
+        "summary": facts.summary(runs, served, least),
         "served": served,
         "judged": judged,
         "change": judged and judged.results.get(DIFFERENCE, {}).get(OVERALL, {}),

@@ -1,3 +1,8 @@
+import contextlib
+import os
+import tempfile
+from pathlib import Path
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -7,6 +12,7 @@ from components.errors import DataError
 from components.ingestion.log_reader import Part, check_log, read_blocks
 
 HEADER = "user_id,item_id,timestamp\n"
+NOBODY = 65_534
 
 
 def write(path, text):
@@ -122,3 +128,27 @@ def test_a_file_that_breaks_off_within_a_character(tmp_path):
     [block] = read(tmp_path / "log.csv")
     assert block.row_numbers.tolist() == [1]
     assert [(row.number, row.text) for row in block.broken] == [(2, "u,\\xc3")]
+
+
+def test_a_file_that_may_not_be_read():
+    # Not pytest's folder, which others may not enter.
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        log = write(Path(folder) / "log.csv", HEADER + "u,a,1\n")
+        assert check(log)
+        Path(log).chmod(0)
+        with as_nobody(), pytest.raises(DataError, match=r"log.csv cannot be read: .*Permission"):
+            check(log)
+
+
+@contextlib.contextmanager
+def as_nobody():
+    """Without the rights of root, if the tests have them."""
+    is_root = os.geteuid() == 0
+    if is_root:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        if is_root:
+            os.seteuid(0)

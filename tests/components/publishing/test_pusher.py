@@ -6,7 +6,14 @@ from tfx.types import standard_artifacts
 from tfx.utils import io_utils
 
 from components.publishing.latest_blessed import LatestBlessedModel, versions
-from components.publishing.pusher import FINGERPRINT_FILE, SERVING_FOLDER, STAGING_FOLDER, Executor
+from components.publishing.pusher import (
+    FINGERPRINT_FILE,
+    ROLLED_BACK,
+    SERVING_FOLDER,
+    STAGING_FOLDER,
+    Executor,
+)
+from components.publishing.rollback import roll_back
 
 NOW = 1_700_000_000
 
@@ -137,6 +144,33 @@ def test_versions_increase_within_one_second(tmp_path):
     assert versions(str(served(tmp_path))) == [NOW, NOW + 1, NOW + 2]
     newest = served(tmp_path) / str(NOW + 2)
     assert (newest / "saved_model.pb").read_text() == "graph of third"
+
+
+def test_a_clock_that_went_back_does_not_hide_a_push(tmp_path, monkeypatch):
+    push(tmp_path, "first")
+    monkeypatch.setattr(tfx_executor.time, "time", lambda: NOW - 1_000)
+    push(tmp_path, "second")
+    assert versions(str(served(tmp_path))) == [NOW, NOW + 1]
+    assert (served(tmp_path) / str(NOW + 1) / "saved_model.pb").read_text() == "graph of second"
+
+
+def test_a_model_that_was_rolled_back_is_not_pushed_again(tmp_path):
+    for name in ("first", "second"):
+        push(tmp_path, name)
+    [copy, _] = roll_back(str(served(tmp_path)))
+    again = push(tmp_path, "second")
+    assert not is_pushed(again)
+    assert again.get_string_custom_property(ROLLED_BACK) == str(NOW + 1)
+    assert versions(str(served(tmp_path)))[-1] == copy
+    assert is_pushed(push(tmp_path, "third"))
+    assert not is_pushed(push(tmp_path, "second"))
+
+
+def test_a_model_that_was_replaced_and_not_rolled_back_is_pushed_again(tmp_path):
+    for name in ("first", "second", "first"):
+        assert is_pushed(push(tmp_path, name))
+    newest = served(tmp_path) / str(NOW + 2)
+    assert (newest / "saved_model.pb").read_text() == "graph of first"
 
 
 def test_what_a_killed_push_left_is_cleaned(tmp_path):
