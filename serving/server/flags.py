@@ -54,9 +54,7 @@ class Flags:
     host: str = _flag("127.0.0.1", "address to bind; TensorFlow Serving has no such flag: 0.0.0.0")
     grpc_socket_path: str = _flag("", "unix socket to listen on as well")
     grpc_max_threads: int = _flag(0, "requests at once; 0: 4 a core")
-    tensorflow_intra_op_parallelism: int = _flag(
-        1, "threads of one operation; 0: one a core, which is TensorFlow Serving's default"
-    )
+    tensorflow_intra_op_parallelism: int = _flag(0, "threads of one operation; 0: one a core")
     ssl_config_file: str = _flag("", "text proto SSLConfig, for TLS")
     enable_grpc_healthcheck_service: bool = _flag(False, "answer grpc.health.v1.Health too")
     enable_serialization_as_tensor_content: bool = _flag(False, "answer numbers as bytes")

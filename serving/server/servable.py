@@ -36,12 +36,12 @@ class Servable:
         Exception: whatever TensorFlow raises on a folder that is not a SavedModel.
     """
 
-    def __init__(self, name: str, version: int, path: Path, intra_op_parallelism: int = 1):
+    def __init__(self, name: str, version: int, path: Path, intra_op_parallelism: int = 0):
         self.name = name
         self.version = version
         self._path = path
-        # A graph runs in the thread of its request, which spares hand-overs between threads; the
-        # other cores are for the requests beside it.
+        # A graph runs in the thread of its request, which spares hand-overs between threads;
+        # requests side by side, and large operations by themselves, use the other cores.
         config = config_pb2.ConfigProto(
             inter_op_parallelism_threads=-1, intra_op_parallelism_threads=intra_op_parallelism
         )
