@@ -84,4 +84,7 @@ class TrainConfig(_Section):
         description="train the model that is served anew on the validation sessions too, for the "
         "number of epochs that validation chose",
     )
+    warm_start: bool = Field(
+        False, description="start from the weights of the newest model in the serving folder"
+    )
     seed: int = 0

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -27,6 +28,7 @@ from model.paradigms import PARADIGMS
 from model.preprocessing import load_item_table
 from model.session_model import SessionModel
 from model.signatures import Servable
+from model.warm_start import warm_start
 
 COUNTING_BATCH = 256
 WARM_UP_USERS = 4
@@ -37,7 +39,7 @@ _SEED_STEP = 1_000_003
 
 
 class Start(NamedTuple):
-    """An untrained model and, by the epoch's number, what it is trained on."""
+    """A model before its training and, by the epoch's number, what it is trained on."""
 
     items: Catalogue
     model: SessionModel
@@ -54,6 +56,7 @@ def run_fn(fn_args: FnArgs) -> None:
     `max_sessions`, `max_k`, `index` and `min_index_recall` as the `[serve]` section has them,
     `model_name` and `checkpoints`, a folder: a training that was killed goes on after its last
     whole epoch when it is run again with the same arguments.
+    Both start from the weights of `fn_args.base_model`, if there is a SavedModel.
     `fn_args.train_files` are of the `train` split and, for `train.refit`, of the `refit` split.
     """
     given = fn_args.custom_config
@@ -108,7 +111,7 @@ def _index(
 def _checkpoints(fn_args: FnArgs) -> str:
     """A folder for the state of a training that was killed, found by what it was given."""
     files = [*fn_args.train_files, *fn_args.eval_files, fn_args.transform_graph_path]
-    given = json.dumps([files, fn_args.custom_config], sort_keys=True)
+    given = json.dumps([files, fn_args.custom_config, fn_args.base_model], sort_keys=True)
     name = hashlib.sha256(given.encode()).hexdigest()[:16]
     folder = os.path.join(fn_args.custom_config["checkpoints"], name)
     tf.io.gfile.makedirs(folder)
@@ -142,7 +145,15 @@ def _start(
             seed=seed,
         )
 
-    return Start(items, SessionModel(model_config, items, given["max_sessions"]), training)
+    model = SessionModel(model_config, items, given["max_sessions"])
+    # The artifact is empty as long as no model was blessed.
+    if fn_args.base_model and tf.saved_model.contains_saved_model(fn_args.base_model):
+        PROGRESS.info("starting from the weights of %s", fn_args.base_model)
+        model.compute_loss(next(iter(training(0))))  # makes the weights
+        vocabulary = transform.vocabulary_file_by_name(features.ITEM_VOCABULARY)
+        name = Path(tf.compat.as_str_any(vocabulary)).name
+        warm_start(model, items.item_ids, fn_args.base_model, name)
+    return Start(items, model, training)
 
 
 def _of_split(fn_args: FnArgs, split: str) -> list[str]:

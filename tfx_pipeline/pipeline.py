@@ -7,6 +7,7 @@ from typing import NamedTuple
 from tfx import v1 as tfx
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.proto import trainer_pb2
+from tfx.types.channel import BaseChannel
 
 from components.evaluation.counter_baselines import CounterBaselines
 from components.evaluation.evaluator import Evaluator
@@ -92,9 +93,10 @@ def create_pipeline(
         },
         disable_statistics=True,
     )
-    trainer = _trainer(config, transform, item_table, given.epochs)
-    model = trainer.outputs["model"]
     latest = LatestBlessedModel(serving_folder=given.serving_folder, known_version=known_version)
+    base_model = latest.outputs["model"] if config.train.warm_start else None
+    trainer = _trainer(config, transform, item_table, given.epochs, base_model)
+    model = trainer.outputs["model"]
     evaluator = Evaluator(
         examples=examples,
         model=model,
@@ -140,9 +142,11 @@ def _trainer(
     transform: tfx.components.Transform,
     item_table: str,
     epochs: int | RuntimeParameter,
+    base_model: BaseChannel | None,
 ) -> Trainer:
     return Trainer(
         epochs=epochs,
+        base_model=base_model,
         run_fn="model.trainer.run_fn",
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],

@@ -110,6 +110,33 @@ def test_a_seed_gives_the_same_model_again(transformed, item_table, tmp_path):
     assert curve != unlike
 
 
+@pytest.mark.slow
+def test_a_second_training_starts_from_the_weights_of_the_first(
+    transformed, item_table, tmp_path, caplog
+):
+    cold = arguments(transformed, tmp_path / "cold", 2, item_table, epochs=1)
+    cold.base_model = str(tmp_path / "nothing was blessed")
+    run_fn(cold)
+    # A learning rate of almost 0: the served weights are those of the start.
+    warm = arguments(
+        transformed, tmp_path / "warm", 2, item_table, learning_rate=1e-12, epochs=1, seed=7
+    )
+    warm.base_model = cold.serving_model_dir
+    with caplog.at_level("INFO", "sessionrec.progress"):
+        run_fn(warm)
+    assert caplog.text.count("starting from the weights of") == 2  # and for the refit
+    first, second = (
+        tf.train.load_checkpoint(str(tmp_path / name / "Format-Serving/variables/variables"))
+        for name in ("cold", "warm")
+    )
+    for name in first.get_variable_to_shape_map():
+        # The scalars are metrics, too.
+        if name.startswith("_weights") and first.get_tensor(name).ndim:
+            np.testing.assert_allclose(
+                first.get_tensor(name), second.get_tensor(name), atol=1e-6, err_msg=name
+            )
+
+
 class KilledError(RuntimeError):
     pass
 

@@ -132,6 +132,7 @@ def arguments(
         eval_files=[str(transformed / "Split-eval" / "*")],
         model_run_dir=str(output),
         serving_model_dir=str(output / "Format-Serving"),
+        base_model=None,
         data_accessor=SimpleNamespace(tf_dataset_factory=_factory, schema=schema),
     )
 

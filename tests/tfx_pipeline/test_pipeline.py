@@ -72,6 +72,11 @@ def test_all_components_are_in_place(shop):
     assert set(TITLES) == set(found), "every stage has a line for the console"
 
 
+def test_a_warm_start_reads_the_last_blessed_model(shop):
+    trainer = nodes(compiled(shop("train.warm_start=true")))["Trainer"]
+    assert set(trainer["upstreamNodes"]) == UPSTREAM["Trainer"] | {"LatestBlessedModel"}
+
+
 def test_the_order_can_be_run(shop):
     done: set[str] = set()
     for name in nodes(compiled(shop())):
