@@ -41,7 +41,7 @@ class Servable(tf.Module):
         # Only its weights go into the SavedModel: were the model an attribute, its optimizer's
         # state and a trace of each layer would go as well.
         self._get_model = lambda: model
-        self._weights = model.variables
+        self.weights = model.variables
         self.max_k = max_k
         self._transform_layer = transform.transform_features_layer()
         spec = transform.raw_feature_spec()

@@ -5,8 +5,9 @@ import os
 import numpy as np
 import tensorflow as tf
 
-_PER_ITEM = ("item_id_embedding", "item_bias")
-_UNSEEN_ROW = "item_id_embedding"
+# How the names of trainable weights with a row an item begin.
+_PER_ITEM = "item_"
+_ID_EMBEDDING = "item_id_embedding"
 
 
 def warm_start(
@@ -28,36 +29,37 @@ def warm_start(
     """
     with tf.io.gfile.GFile(os.path.join(base, "assets", vocabulary), "rb") as file:
         old_ids = [line.decode() for line in file.read().split(b"\n")[:-1]]
-    reader = tf.train.load_checkpoint(os.path.join(base, "variables", "variables"))
-    # Keras lists the trainable variables first.
-    for place, variable in enumerate(model.trainable_variables):
-        key = f"_weights/{place}/.ATTRIBUTES/VARIABLE_VALUE"
-        old = reader.get_tensor(key) if reader.has_tensor(key) else np.zeros(0)
-        shape = list(old.shape)
-        new = variable.numpy()
-        if any(part in variable.name for part in _PER_ITEM):
-            old = _by_item(old, new, old_ids, item_ids, _UNSEEN_ROW in variable.name)
-        if old is None or old.shape != new.shape:
-            raise ValueError(
-                f"The base model {base} has {variable.name} of shape {shape} and the new one of "
-                f"{list(new.shape)}: a [model] or [sessions] setting or the item table differs. "
-                "Set train.warm_start = false once."
-            )
-        variable.assign(old)
+    old = [weight for weight in tf.saved_model.load(base).weights if weight.trainable]
+    new = [weight for weight in model.variables if weight.trainable]
+    if len(old) != len(new):
+        raise _other_model(base, f"{len(old)} weights and the new one has {len(new)}")
+    for was, weight in zip(old, new, strict=True):
+        value, start = was.numpy(), weight.numpy()
+        name = weight.name.rpartition("/")[2]
+        is_per_item = name.startswith(_PER_ITEM) and value.shape[1:] == start.shape[1:]
+        if is_per_item:
+            value = _by_item(value, start, old_ids, item_ids, name.startswith(_ID_EMBEDDING))
+        if value.shape != start.shape:
+            difference = f"{weight.name} of shape {list(was.shape)} and the new one of "
+            raise _other_model(base, f"{difference}{list(start.shape)}")
+        weight.assign(value)
 
 
 def _by_item(
-    old: np.ndarray, new: np.ndarray, old_ids: list[str], ids: tuple[str, ...], unseen: bool
-) -> np.ndarray | None:
-    """`old` [V + 2, ...] in the order of `ids`; None if its rows are of another width."""
-    if old.shape[1:] != new.shape[1:]:
-        return None
+    old: np.ndarray, start: np.ndarray, old_ids: list[str], ids: tuple[str, ...], is_embedding: bool
+) -> np.ndarray:
+    """`old` [U + 2, ...] in the order of `ids`: [V + 2, ...], as `start` is."""
     place = {item_id: row for row, item_id in enumerate(old_ids, 1)}
-    made = new.copy()
-    made[0], made[-1] = old[0], old[-1]  # padding, and any other item
-    for row, item_id in enumerate(ids, 1):
-        if item_id in place:
-            made[row] = old[place[item_id]]
-        elif unseen:
-            made[row] = old[-1]
-    return made
+    rows = np.array([0, *(place.get(item_id, -1) for item_id in ids), -1])
+    found = old[rows]  # the last row is of any unseen item
+    if not is_embedding:
+        is_new = np.append(rows[:-1] < 0, False)
+        found[is_new] = start[is_new]
+    return found
+
+
+def _other_model(base: str, difference: str) -> ValueError:
+    return ValueError(
+        f"The base model {base} has {difference}: a [model] setting or the item table differs. "
+        "Set train.warm_start = false once."
+    )

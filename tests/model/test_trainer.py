@@ -131,7 +131,7 @@ def test_a_second_training_starts_from_the_weights_of_the_first(
     )
     for name in first.get_variable_to_shape_map():
         # The scalars are metrics, too.
-        if name.startswith("_weights") and first.get_tensor(name).ndim:
+        if name.startswith("weights") and first.get_tensor(name).ndim:
             np.testing.assert_allclose(
                 first.get_tensor(name), second.get_tensor(name), atol=1e-6, err_msg=name
             )

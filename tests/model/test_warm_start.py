@@ -10,6 +10,7 @@ from model.warm_start import warm_start
 def model(rows: int, width: int = 2):
     made = tf.keras.Model()
     made.table = tf.Variable(tf.fill([rows, width], 9.0), name="item_id_embedding")
+    made.count = tf.Variable(tf.zeros([rows, 3]), trainable=False, name="item_count")
     made.bias = tf.Variable(tf.fill([rows], 9.0), name="item_bias")
     made.other = tf.Variable([9.0], name="other")
     return made
@@ -22,11 +23,10 @@ def base(tmp_path):
     made.table.assign(np.arange(10.0).reshape(5, 2))
     made.bias.assign([0.0, 1.0, 2.0, 3.0, 5.0])
     made.other.assign([4.0])
-    (tmp_path / "assets").mkdir()
-    (tmp_path / "assets" / "items").write_text("a\nb\nc\n")
     saved = tf.Module()
-    saved._weights = made.variables
-    tf.train.Checkpoint(saved).write(str(tmp_path / "variables" / "variables"))
+    saved.weights = made.variables
+    tf.saved_model.save(saved, str(tmp_path))
+    (tmp_path / "assets" / "items").write_text("a\nb\nc\n")
     return str(tmp_path)
 
 
