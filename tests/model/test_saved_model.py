@@ -73,7 +73,7 @@ def test_the_same_training_exports_the_same_weights(exported, clustered):
         {
             name: tf.train.load_variable(str(path / "variables/variables"), name)
             for name, shape in tf.train.list_variables(str(path / "variables/variables"))
-            if name.startswith("_weights") and shape
+            if name.startswith("weights") and shape
         }
         for path in (exported, clustered)
     )

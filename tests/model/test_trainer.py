@@ -175,7 +175,7 @@ def test_a_killed_training_goes_on_to_the_same_model(
         tf.train.load_checkpoint(str(tmp_path / name / "Format-Serving/variables/variables"))
         for name in ("whole", "again")
     )
-    weights = [name for name in whole.get_variable_to_shape_map() if name.startswith("_weights")]
+    weights = [name for name in whole.get_variable_to_shape_map() if name.startswith("weights")]
     assert len(weights) > 50
     for name in weights:
         np.testing.assert_array_equal(whole.get_tensor(name), again.get_tensor(name), name)
