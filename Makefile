@@ -16,7 +16,7 @@ run: $(READY)
 	@$(VENV)/bin/sessionrec run
 
 test: $(READY)
-	@$(VENV)/bin/python -m pytest -m "not slow"
+	@$(VENV)/bin/python -m pytest -m "not slow" --numprocesses 2 --dist loadfile
 
 test-slow: $(READY)
 	@$(VENV)/bin/python -m pytest -m slow --numprocesses 2 --dist loadfile --durations 12

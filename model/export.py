@@ -86,7 +86,8 @@ def _prediction_logs(servable: Servable, examples: list[bytes], model_name: str)
         "recommend": {
             "examples": batch,
             "k": tf.fill([len(examples)], min(10, servable.max_k)),
-            "exclude_item_id": best[:, :1],
+            # The second best: a catalogue may have one item only.
+            "exclude_item_id": best[:, 1:2],
             "exclude_seen": tf.fill([len(examples)], False),
         },
         "rank": {"examples": batch, "candidate_item_id": best[:, :3]},

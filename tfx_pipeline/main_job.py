@@ -8,6 +8,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from components.publishing.servable_check import refusal
 from serving.client import Recommendation, RecommenderClient
 from serving.server.flags import Flags
 from serving.server.model_server import ModelServer
@@ -37,8 +38,7 @@ def run_and_show(config: Config, options: str, console: Console) -> None:
     for reason in run.verdict:
         console.print(reason)
     if not run.is_servable():
-        folder = run.outputs["ServableCheck.blessing"].uri
-        console.print(f"not servable: the reason is in {folder}")
+        console.print(f"not servable: {refusal(run.outputs['ServableCheck.blessing'].uri)}")
     if run.rolled_back:
         console.print(
             f"not pushed: version {run.rolled_back} has this model and was rolled back; "

@@ -55,6 +55,12 @@ def ServableCheck(  # noqa: N802
     )
 
 
+def refusal(blessing_uri: str) -> str:
+    """Why a model was refused, from the artifact of its check."""
+    report = io_utils.read_string_file(os.path.join(blessing_uri, REPORT_FILE))
+    return report.strip().rpartition("\n")[2]
+
+
 def check(saved_model: str, examples_folder: str) -> subprocess.CompletedProcess[str]:
     """Replay requests in a process of its own; its standard error ends with the reason if it fails.
 

@@ -119,6 +119,13 @@ def test_warm_up_requests_with_their_answers(exported, call):
                 np.testing.assert_array_equal(found[key].numpy(), recorded)
 
 
+def test_the_best_item_is_never_excluded_when_recorded(exported):
+    """A catalogue of one would have nothing left to answer."""
+    lists, recommend, *_ = warm_up(exported)
+    best = tf.make_ndarray(lists.response.outputs["item_id"])[:, :1]
+    assert not (tf.make_ndarray(recommend.request.inputs["exclude_item_id"]) == best).any()
+
+
 BARE = """
 import json, sys
 import tensorflow as tf
