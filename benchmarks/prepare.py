@@ -51,13 +51,20 @@ class Prepared:
         """The configuration of a variant."""
         return load_config(self.path, (*self.settings, *settings))
 
-    def train(self, settings: tuple[str, ...], folder: Path, users: float = 1.0) -> float:
+    def train(
+        self,
+        settings: tuple[str, ...],
+        folder: Path,
+        users: float = 1.0,
+        base: Path | None = None,
+    ) -> float:
         """Train a variant in a process of its own.
 
         Args:
           settings: of the variant.
           folder: is emptied, and gets what `benchmarks.trial` writes, and `log.txt`.
           users: share of the training users.
+          base: a SavedModel to start from.
 
         Returns:
           Seconds.
@@ -70,6 +77,7 @@ class Prepared:
         command = [sys.executable, "-m", "benchmarks.trial", f"--config={self.path}"]
         command += [f"--set={setting}" for setting in (*self.settings, *settings)]
         command += [f"--folder={folder}", f"--users={users}"]
+        command += [f"--base={base}"] if base is not None else []
         log = folder / "log.txt"
         start = time.perf_counter()
         with log.open("w") as file:

@@ -138,8 +138,7 @@ class _Measurement:
     def _train(self, settings: tuple[str, ...], folder: Path) -> Cell:
         seconds = self._data.train(settings, folder)
         signatures = served.load(str(folder / SERVABLE))
-        lists = served.recommended(signatures, self._data.test.judged_examples)
-        metrics = self._data.test.metrics(self._data.test.positions(lists))
+        metrics = served.metrics(signatures, self._data.test)
         shown = served.shown_ndcg(signatures, self._data.test.judged_examples)
         if len(shown):
             metrics[SHOWN_NDCG] = shown

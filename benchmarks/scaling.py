@@ -120,7 +120,7 @@ def _train(data: Prepared, settings: tuple[str, ...], users: float, folder: Path
 
 def _parameters(servable: Path) -> int:
     """How many numbers the trained variables of a SavedModel hold."""
-    weights = tf.saved_model.load(str(servable))._weights
+    weights = tf.saved_model.load(str(servable)).weights
     return sum(int(np.prod(weight.shape)) for weight in weights if weight.trainable)
 
 

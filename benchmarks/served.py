@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from sklearn.metrics import ndcg_score
 
-from benchmarks.protocol import K
+from benchmarks.protocol import K, Task
 from model import features
 
 _BATCH = 256
@@ -30,6 +30,11 @@ def recommended(signatures: dict, examples: Sequence[bytes]) -> list[list[bytes]
             raise ValueError(f"serve.max_k must be {K} or more. Received: {item_ids.shape[1]}")
         lists.extend(item_ids[:, :K].tolist())
     return lists
+
+
+def metrics(signatures: dict, task: Task) -> dict[str, np.ndarray]:
+    """Of the lists for the judged users: float [judged] by metric."""
+    return task.metrics(task.positions(recommended(signatures, task.judged_examples)))
 
 
 def shown_ndcg(signatures: dict, examples: Sequence[bytes]) -> np.ndarray:

@@ -20,22 +20,24 @@ from tfx_pipeline.config import Config, load_config
 from tfx_pipeline.pipeline import create_pipeline
 from tfx_pipeline.runs import Artifact, latest_run
 
-TRANSFORMED = "Transform.transformed_examples"
+TRANSFORMED, GRAPH = "Transform.transformed_examples", "Transform.transform_graph"
 SERVABLE, CURVES = "servable", "curves"
 _INTERACTIONS = "interactions.json"
 
 
-def train(config: Config, folder: Path, users: float = 1.0) -> None:
+def train(config: Config, folder: Path, users: float = 1.0, base: str | None = None) -> None:
     """Write a SavedModel, the learning curves and how much was trained on.
 
     Args:
       config: of the variant; the latest Transform output of its pipeline is trained on.
       folder: gets `servable`, `curves` and `interactions.json`.
       users: share of the users that are trained on; the validation is the same.
+      base: folder of a SavedModel to start from.
     """
     arguments = trainer_arguments(config, latest_run(config, TRANSFORMED).outputs)
     if users < 1:
         arguments.train_files = [_thinned(files, users, folder) for files in arguments.train_files]
+    arguments.base_model = base
     arguments.serving_model_dir = str(folder / SERVABLE)
     arguments.model_run_dir = str(folder / CURVES)
     trainer.run_fn(arguments)
@@ -61,7 +63,7 @@ def trainer_arguments(config: Config, outputs: dict[str, Artifact]) -> FnArgs:
         [features.TRAIN_SPLIT, features.EVAL_SPLIT, features.REFIT_SPLIT]
     )
     graph = standard_artifacts.TransformGraph()
-    graph.uri = outputs["Transform.transform_graph"].uri
+    graph.uri = outputs[GRAPH].uri
     inputs = {"examples": [examples], "transform_graph": [graph]}
     return get_common_fn_args(inputs, component.exec_properties)
 
@@ -96,9 +98,10 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--set", action="append", default=[])
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--users", type=float, default=1.0)
+    parser.add_argument("--base")
     given = parser.parse_args(arguments)
     config = load_config(given.config, tuple(given.set))
-    train(config, given.folder, given.users)
+    train(config, given.folder, given.users, given.base)
 
 
 if __name__ == "__main__":

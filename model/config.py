@@ -87,4 +87,5 @@ class TrainConfig(_Section):
     warm_start: bool = Field(
         False, description="start from the weights of the newest model in the serving folder"
     )
+    warm_epochs: Positive = Field(2, description="at most, when training starts from such weights")
     seed: int = 0

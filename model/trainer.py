@@ -56,13 +56,16 @@ def run_fn(fn_args: FnArgs) -> None:
     `max_sessions`, `max_k`, `index` and `min_index_recall` as the `[serve]` section has them,
     `model_name` and `checkpoints`, a folder: a training that was killed goes on after its last
     whole epoch when it is run again with the same arguments.
-    Both start from the weights of `fn_args.base_model`, if there is a SavedModel.
+    Both start from the weights of `fn_args.base_model`, if there is a SavedModel, and are trained
+    for `train.warm_epochs` at most then.
     `fn_args.train_files` are of the `train` split and, for `train.refit`, of the `refit` split.
     """
     given = fn_args.custom_config
     config = TrainConfig.model_validate_json(given["train"])
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     read = functools.partial(_read, fn_args, transform.transformed_metadata.schema)
+    if _is_warm(fn_args):
+        config = config.model_copy(update={"epochs": config.warm_epochs})
     arrange = PARADIGMS[ModelConfig.model_validate_json(given["model"]).paradigm]
     validation = evaluation_batches(
         read(fn_args.eval_files, config.batch_size).map(arrange), given["max_sessions"]
@@ -146,14 +149,18 @@ def _start(
         )
 
     model = SessionModel(model_config, items, given["max_sessions"])
-    # The artifact is empty as long as no model was blessed.
-    if fn_args.base_model and tf.saved_model.contains_saved_model(fn_args.base_model):
+    if _is_warm(fn_args):
         PROGRESS.info("starting from the weights of %s", fn_args.base_model)
         model.compute_loss(next(iter(training(0))))  # makes the weights
         vocabulary = transform.vocabulary_file_by_name(features.ITEM_VOCABULARY)
         name = Path(tf.compat.as_str_any(vocabulary)).name
         warm_start(model, items.item_ids, fn_args.base_model, name)
     return Start(items, model, training)
+
+
+def _is_warm(fn_args: FnArgs) -> bool:
+    """Whether there are weights to start from: the artifact is empty until a model was blessed."""
+    return bool(fn_args.base_model) and tf.saved_model.contains_saved_model(fn_args.base_model)
 
 
 def _of_split(fn_args: FnArgs, split: str) -> list[str]:

@@ -21,8 +21,11 @@ from tfx_pipeline.kubeflow.cli import app as kubeflow
 DEFAULT_CONFIG = Path("configs/complete_journey.toml")
 LOG_FILE = "sessionrec.log"
 BENCHMARKS = Path("output/benchmarks")
-QUALITY_OUTPUT, SCALING_OUTPUT, TRAINING_OUTPUT, INGESTION_OUTPUT, SERVING_OUTPUT = (
-    BENCHMARKS / name for name in ("quality", "scaling", "training", "ingestion", "serving")
+QUALITY_OUTPUT, SCALING_OUTPUT, TRAINING_OUTPUT = (
+    BENCHMARKS / name for name in ("quality", "scaling", "training")
+)
+RETRAINING_OUTPUT, INGESTION_OUTPUT, SERVING_OUTPUT = (
+    BENCHMARKS / name for name in ("retraining", "ingestion", "serving")
 )
 PUSHES_ONE = "`sessionrec run` pushes one."
 ALERT, USAGE_ERROR, FAILURE = 3, 2, 1
@@ -285,6 +288,24 @@ def training(
         from benchmarks.training import benchmark_training
 
         benchmark_training(config, tuple(set_), epochs, rounds, output, command, console)
+
+
+@benchmark.command()
+def retraining(
+    config: ConfigsOption = [DEFAULT_CONFIG],  # noqa: B006
+    weeks: Annotated[int, typer.Option(min=1, help="Models that are retrained.")] = 4,
+    output: OutputOption = RETRAINING_OUTPUT,
+    set_: SetOption = [],  # noqa: B006
+) -> None:
+    """A week's model from the weights of the week before, against training from none.
+
+    What was measured already is kept in output/benchmarks/retraining/cells.
+    """
+    with _benchmark(RETRAINING_OUTPUT, config, set_) as (command, console):
+        from benchmarks.retraining import benchmark_retraining
+
+        cells = RETRAINING_OUTPUT / "cells"
+        benchmark_retraining(config, tuple(set_), weeks, output, cells, command, console)
 
 
 @benchmark.command()

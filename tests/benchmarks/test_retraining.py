@@ -1,0 +1,89 @@
+"""Weeks that follow each other, what each training starts from, and the rows made from cells."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from benchmarks import retraining
+from benchmarks.cells import Cell
+from tfx_pipeline.config import load_config
+
+# Validation NDCG of each week's trainings, which take 10 and 2 seconds an epoch.
+COLD, WARM = [0.2, 0.3, 0.4], [None, 0.33, 0.36]
+VOCABULARIES = [{b"a"}, {b"a", b"b"}, {b"a", b"b", b"c", b"d"}]
+
+
+def test_validation_follows_week_after_week():
+    """Of two weeks: each validates on the seven days before what is left for its test."""
+    days = [
+        dict(setting.split("=") for setting in retraining.week_settings("shop", 2, week))
+        for week in range(3)
+    ]
+    assert [int(week["split.test_days"]) for week in days] == [21, 14, 7]
+    assert {week["split.eval_days"] for week in days} == {"7"}
+    assert [week["pipeline.name"] for week in days] == [f"shop_week_{week}" for week in range(3)]
+
+
+@pytest.fixture
+def rows(tmp_path, monkeypatch):
+    (tmp_path / "shop.toml").write_text('[data]\nlog = "log.csv"\n')
+    started = {}
+
+    def prepare(path, settings, protocol, console):
+        assert protocol == "global-time"
+        return SimpleNamespace(examples="", config=load_config(path, settings))
+
+    def week_of(data):
+        return int(data.config.pipeline.name[-1])
+
+    def train(data, base, folder):
+        week = week_of(data)
+        started[week, folder.name] = base and str(base.relative_to(tmp_path / "cells"))
+        best = COLD[week] if base is None else WARM[week]
+        seconds = [10.0, 20.0] if base is None else [2.0, 4.0]
+        trials = {"epoch 1": best, "epoch 2": best - 0.1}
+        return Cell(99.0, {"ndcg@20": [best, 0.0], "recall@20": [0.5]}, trials, seconds)
+
+    monkeypatch.setattr(retraining, "prepare", prepare)
+    monkeypatch.setattr(retraining, "_train", train)
+    monkeypatch.setattr(retraining, "_vocabulary", lambda data: VOCABULARIES[week_of(data)])
+    with (tmp_path / "log").open("w") as log:
+        retraining.benchmark_retraining(
+            [tmp_path / "shop.toml"],
+            (),
+            2,
+            tmp_path / "output",
+            tmp_path / "cells",
+            "command",
+            Console(file=log),
+        )
+    assert started == {
+        (0, "sessionrec"): None,
+        (1, "sessionrec"): None,
+        (1, "sessionrec-warm"): "shop_week_0/sessionrec/servable",
+        (2, "sessionrec"): None,
+        (2, "sessionrec-warm"): "shop_week_1/sessionrec-warm/servable",
+    }
+    assert (tmp_path / "output" / "retraining-shop-week-2.png").stat().st_size > 1000
+    return json.loads((tmp_path / "output" / "results.json").read_text())
+
+
+def test_rows_of_weeks_and_their_means(rows):
+    value = {
+        (row["dataset"], row["method"], row["metric"]): row["value"]
+        for row in rows
+        if row["seed"] is None
+    }
+    second = ("shop-week-2", "sessionrec-warm")
+    assert value[*second, "validation-ndcg@20"] == 0.36
+    assert (value[*second, "items"], value[*second, "new-items"]) == (4, 2)
+    assert value[*second, "ndcg@20"] == 0.18
+    assert value[*second, "training_s"] == 4
+    relative = "warm-over-cold-"
+    np.testing.assert_allclose(value[*second, f"{relative}training_s"], 0.2)
+    mean = value["shop", "sessionrec-warm", f"{relative}validation-ndcg@20"]
+    np.testing.assert_allclose(mean, (0.33 / 0.3 + 0.36 / 0.4) / 2)
+    assert not any(dataset.endswith("week-0") for dataset, *_ in value)
