@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from model.averaging import WeightAverage
+from model.distribution import is_chief
 
 PROGRESS = logging.getLogger("sessionrec.progress")
 _STATE = "state"
@@ -80,7 +81,7 @@ class EpochCheckpoint(tf.keras.callbacks.Callback):
         for variable, value in zip(optimizer.variables, self._kept["optimizer"], strict=True):
             variable.assign(value)
         self.model.set_weights(self._kept["weights"])
-        self._average.restore(self._kept["raw"], int(optimizer.iterations))
+        self._average.restore(self._kept["raw"], int(optimizer.iterations.numpy()))
         for name, number in self._stopping.items():
             setattr(self._stop, name, number)
         if self._stop is not None:
@@ -122,6 +123,8 @@ class EpochCheckpoint(tf.keras.callbacks.Callback):
             else {},
             "arrays": {name: len(arrays) for name, arrays in kept.items()},
         }
+        if not is_chief(self.model.distribute_strategy):
+            return
         content = io.BytesIO()
         arrays: dict[str, Any] = {_STATE: np.array(json.dumps(state))}
         for name, of_it in kept.items():

@@ -88,4 +88,9 @@ class TrainConfig(_Section):
         False, description="start from the weights of the newest model in the serving folder"
     )
     warm_epochs: Positive = Field(2, description="at most, when training starts from such weights")
+    strategy: Literal["one-device", "mirrored", "multi-worker"] = Field(
+        "one-device",
+        description="train on one device, on all GPUs of this machine, or with the workers that "
+        "TF_CONFIG lists",
+    )
     seed: int = 0

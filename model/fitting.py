@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import os
 import time
 from collections.abc import Callable
@@ -12,8 +13,9 @@ from model.averaging import WeightAverage
 from model.batches import Targets
 from model.checkpoints import PROGRESS, EpochCheckpoint
 from model.config import TrainConfig
+from model.distribution import WHOLE, Shard, is_chief, to_every_replica, to_replicas
 from model.history import History
-from model.session_model import SessionModel
+from model.session_model import SessionModel, make_weights
 from model.validation import CUTOFF
 
 HISTORY_FILE = "history.json"
@@ -22,7 +24,7 @@ HISTORY_FILE = "history.json"
 def fit(
     model: SessionModel,
     config: TrainConfig,
-    training: Callable[[int], tf.data.Dataset],
+    training: Callable[[int, Shard], tf.data.Dataset],
     validation: tf.data.Dataset | None,
     run_dir: str,
     epochs: int | None = None,
@@ -31,9 +33,10 @@ def fit(
     """Train to the best validation NDCG and write the learning curves to `run_dir`.
 
     Args:
-      model: not trained yet.
+      model: not trained yet, made in the scope of the strategy that it is trained with.
       config: of the optimisation.
-      training: batches of sessions to predict in the epoch of this number, as many in each.
+      training: batches of sessions to predict, each for one replica, of a part of the users, in the
+        epoch of this number; as many in each.
       validation: batches of one session per user.
       run_dir: for TensorBoard's files and `history.json`.
       epochs: stop after as many, on the same schedule of the learning rate.
@@ -42,7 +45,9 @@ def fit(
     Returns:
       The number of epochs with the best validation NDCG; of all, if there is no validation.
     """
-    steps = int(training(0).reduce(0, lambda count, _: count + 1))
+    strategy = model.distribute_strategy
+    batches = int(training(0, WHOLE).reduce(0, lambda count, _: count + 1))
+    steps = math.ceil(batches / strategy.num_replicas_in_sync)
     schedule = tf.keras.optimizers.schedules.CosineDecay(
         0.0,
         decay_steps=steps * config.epochs,
@@ -56,7 +61,8 @@ def fit(
     stop = tf.keras.callbacks.EarlyStopping(
         monitor, mode="max", patience=config.patience, restore_best_weights=True
     )
-    if validation is not None and not _has_targets(validation):
+    validation_steps = _batches_with_targets(validation) if validation else 0
+    if validation is not None and not validation_steps:
         PROGRESS.warning("no user has a validation target: training all %d epochs", config.epochs)
         validation = None
     epochs = epochs or config.epochs
@@ -65,13 +71,14 @@ def fit(
     done = state.epochs
     if done:
         PROGRESS.info("going on after epoch %d", done)
-        model.compute_loss(next(iter(training(0))))  # makes the weights
+        make_weights(model, training(0, WHOLE))
     if state.is_stopped:
         epochs = done
-    to_come = [training(epoch) for epoch in range(done, epochs)] or [training(0)]
+    to_come = [functools.partial(training, epoch) for epoch in range(done, max(epochs, done + 1))]
     model.fit(
-        functools.reduce(tf.data.Dataset.concatenate, to_come),
-        validation_data=validation,
+        to_replicas(strategy, steps, to_come),
+        validation_data=validation and to_every_replica(strategy, validation),
+        validation_steps=validation_steps or None,
         epochs=epochs,
         initial_epoch=done,
         steps_per_epoch=steps,
@@ -86,8 +93,9 @@ def fit(
             state,
         ],
     )
-    with tf.io.gfile.GFile(os.path.join(run_dir, HISTORY_FILE), "w") as file:
-        json.dump(state.curves, file)
+    if is_chief(strategy):
+        with tf.io.gfile.GFile(os.path.join(run_dir, HISTORY_FILE), "w") as file:
+            json.dump(state.curves, file)
     return int(stop.best_epoch) + 1 if validation else epochs
 
 
@@ -145,11 +153,15 @@ class _Stopwatch(tf.keras.callbacks.Callback):
             self._start = None
 
 
-def _has_targets(validation: tf.data.Dataset) -> bool:
-    def add(found: tf.Tensor, batch: tuple[History, Targets]) -> tf.Tensor:
-        return tf.logical_or(found, tf.reduce_any(tf.equal(batch[1].label, 1)))
+def _batches_with_targets(validation: tf.data.Dataset) -> int:
+    """How many batches there are; 0 if none of them has a target."""
 
-    return bool(validation.reduce(False, add))
+    def add(found: tuple, batch: tuple[History, Targets]) -> tuple:
+        count, has_targets = found
+        return count + 1, tf.logical_or(has_targets, tf.reduce_any(tf.equal(batch[1].label, 1)))
+
+    count, has_targets = validation.reduce((0, False), add)
+    return int(count) if has_targets else 0
 
 
 def _report_epoch(epochs: int, monitor: str):

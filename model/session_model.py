@@ -10,6 +10,7 @@ from model.batches import Targets
 from model.candidates import CandidateSampler, add_repeats, whole_catalogue
 from model.catalogue import Catalogue
 from model.config import ModelConfig
+from model.distribution import sum_over_replicas
 from model.history import History
 from model.item_encoder import ItemEncoder
 from model.losses import PADDING, retrieval_loss
@@ -45,6 +46,8 @@ class SessionModel(tfrs.Model):
           max_sessions: longest history.
         """
         super().__init__()
+        # The metrics that a step reports are of all replicas already.
+        self.distribute_reduction_method = "first"
         self.max_sessions = max_sessions
         self.arrange = PARADIGMS[config.paradigm]
         self.vocabulary_size = len(catalogue.item_ids)
@@ -133,7 +136,10 @@ class SessionModel(tfrs.Model):
         return add_repeats(logits, reading.repeats, index)
 
     def compute_loss(self, inputs: tuple[History, Targets], training: bool = False) -> tf.Tensor:
-        """Retrieval loss plus `rank_weight` times rank loss, mean over target sessions."""
+        """Retrieval loss plus `rank_weight` times rank loss, mean over target sessions.
+
+        In a step of several replicas it is this replica's part of the mean over all of them.
+        """
         history, targets = inputs
         width = tf.shape(targets.index)[2]
         index = tf.reshape(targets.index, [-1, width])  # [N, T]
@@ -153,11 +159,10 @@ class SessionModel(tfrs.Model):
             listed_label = tf.where(in_catalogue, label, PADDING)
             loss += self._config.rank_weight * self._rank_task(listed_label, listed)
         count = tf.reduce_sum(tf.cast(tf.reduce_any(is_positive, axis=1), tf.float32))
-        loss /= tf.maximum(count, 1.0)
-        self._loss.update_state(loss, count)
+        self._loss.update_state(loss / tf.maximum(count, 1.0), count)
         if not training:
             self._top.update_state(logits, index, tf.equal(label, 1))
-        return loss
+        return loss / tf.maximum(sum_over_replicas(count), 1.0)
 
     def _candidates(self, index, is_positive, training):
         """What N target sessions are scored against: in training, perhaps a sample.
@@ -181,6 +186,11 @@ class SessionModel(tfrs.Model):
         """Adds a batch to the validation metrics and reports them."""
         super().test_step(inputs)
         return {metric.name: metric.result() for metric in self.metrics}
+
+
+def make_weights(model: SessionModel, batches: tf.data.Dataset) -> None:
+    """Build all layers, by a loss that nothing follows from."""
+    model.distribute_strategy.run(model.compute_loss, args=(next(iter(batches)),))
 
 
 def _exposures(catalogue: Catalogue) -> np.ndarray:

@@ -4,46 +4,33 @@ import functools
 import hashlib
 import json
 import os
-from collections.abc import Callable
-from pathlib import Path
-from typing import NamedTuple
 
 import tensorflow as tf
 import tensorflow_transform as tft
-from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx.components.trainer.fn_args_utils import FnArgs
-from tfx_bsl.public import tfxio
 
-from model import catalogue, features
-from model.batches import evaluation_batches, training_batches
-from model.catalogue import Catalogue
+from model import features
+from model.batches import evaluation_batches
 from model.cluster_index import ClusterIndex
 from model.clustering import cluster_index
 from model.config import ModelConfig, TrainConfig
+from model.distribution import (
+    is_chief,
+    make_strategy,
+    wait_for_all,
+)
 from model.export import export, requests
 from model.fitting import PROGRESS, fit
 from model.index import ExactIndex
 from model.item_scores import ItemScores
 from model.paradigms import PARADIGMS
-from model.preprocessing import load_item_table
 from model.session_model import SessionModel
 from model.signatures import Servable
-from model.warm_start import warm_start
+from model.start import Start, is_warm, of_split, read_batches, start
 
-COUNTING_BATCH = 256
 WARM_UP_USERS = 4
 # Of validation requests, to choose and to measure an approximate index.
 INDEX_BATCHES = 16
-# Seeds of a training's epochs are this far apart, so that no two seeds share an epoch.
-_SEED_STEP = 1_000_003
-
-
-class Start(NamedTuple):
-    """A model before its training and, by the epoch's number, what it is trained on."""
-
-    items: Catalogue
-    model: SessionModel
-    training: Callable[[int], tf.data.Dataset]
 
 
 def run_fn(fn_args: FnArgs) -> None:
@@ -60,38 +47,65 @@ def run_fn(fn_args: FnArgs) -> None:
     for `train.warm_epochs` at most then.
     `fn_args.train_files` are of the `train` split and, for `train.refit`, of the `refit` split.
     """
-    given = fn_args.custom_config
-    config = TrainConfig.model_validate_json(given["train"])
-    transform = tft.TFTransformOutput(fn_args.transform_graph_path)
-    read = functools.partial(_read, fn_args, transform.transformed_metadata.schema)
-    if _is_warm(fn_args):
+    config = TrainConfig.model_validate_json(fn_args.custom_config["train"])
+    strategy = make_strategy(config.strategy)
+    if is_warm(fn_args):
         config = config.model_copy(update={"epochs": config.warm_epochs})
-    arrange = PARADIGMS[ModelConfig.model_validate_json(given["model"]).paradigm]
+    transform = tft.TFTransformOutput(fn_args.transform_graph_path)
+    read = functools.partial(read_batches, fn_args, transform.transformed_metadata.schema)
+    arrange = PARADIGMS[ModelConfig.model_validate_json(fn_args.custom_config["model"]).paradigm]
     validation = evaluation_batches(
-        read(fn_args.eval_files, config.batch_size).map(arrange), given["max_sessions"]
+        read(fn_args.eval_files, config.batch_size).map(arrange),
+        fn_args.custom_config["max_sessions"],
     )
-    start = _start(fn_args, transform, config, features.TRAIN_SPLIT)
+    with strategy.scope():
+        begun = _train(fn_args, transform, config, validation)
+    if is_chief(strategy):
+        users = next(iter(read(of_split(fn_args, features.TRAIN_SPLIT), WARM_UP_USERS)))
+        _export(fn_args, transform, begun, validation, users)
+        tf.io.gfile.rmtree(_checkpoints(fn_args))
+    wait_for_all(strategy)
+
+
+def _train(
+    fn_args: FnArgs,
+    transform: tft.TFTransformOutput,
+    config: TrainConfig,
+    validation: tf.data.Dataset,
+) -> Start:
+    """Train to the best epoch and, if it is configured, anew with the validation sessions."""
     kept = _checkpoints(fn_args)
+    begun = start(fn_args, transform, config, features.TRAIN_SPLIT)
     epochs = fit(
-        start.model,
+        begun.model,
         config,
-        start.training,
+        begun.training,
         validation,
         fn_args.model_run_dir,
         checkpoint=os.path.join(kept, features.TRAIN_SPLIT),
     )
     if config.refit:
         PROGRESS.info("training anew, with the validation sessions, for %d epochs", epochs)
-        start = _start(fn_args, transform, config, features.REFIT_SPLIT)
+        begun = start(fn_args, transform, config, features.REFIT_SPLIT)
         refit_dir = os.path.join(fn_args.model_run_dir, features.REFIT_SPLIT)
         checkpoint = os.path.join(kept, features.REFIT_SPLIT)
-        fit(start.model, config, start.training, None, refit_dir, epochs, checkpoint)
-    index, report = _index(given, start.model, validation)
-    servable = Servable(start.model, transform, start.items, given["max_k"], index)
-    users = next(iter(read(_of_split(fn_args, features.TRAIN_SPLIT), WARM_UP_USERS)))
-    warm_up = requests(users, start.items)
+        fit(begun.model, config, begun.training, None, refit_dir, epochs, checkpoint)
+    return begun
+
+
+def _export(
+    fn_args: FnArgs,
+    transform: tft.TFTransformOutput,
+    begun: Start,
+    validation: tf.data.Dataset,
+    users: dict,
+) -> None:
+    given = fn_args.custom_config
+    model = begun.on_one_device()
+    index, report = _index(given, model, validation)
+    servable = Servable(model, transform, begun.items, given["max_k"], index)
+    warm_up = requests(users, begun.items)
     export(servable, warm_up, fn_args.serving_model_dir, given["model_name"], report)
-    tf.io.gfile.rmtree(kept)
 
 
 def _index(
@@ -119,66 +133,3 @@ def _checkpoints(fn_args: FnArgs) -> str:
     folder = os.path.join(fn_args.custom_config["checkpoints"], name)
     tf.io.gfile.makedirs(folder)
     return folder
-
-
-def _start(
-    fn_args: FnArgs, transform: tft.TFTransformOutput, config: TrainConfig, split: str
-) -> Start:
-    given = fn_args.custom_config
-    tf.keras.backend.experimental.enable_tf_random_generator()
-    tf.keras.utils.set_random_seed(config.seed)
-    files = _of_split(fn_args, split)
-    model_config = ModelConfig.model_validate_json(given["model"])
-    read = functools.partial(_read, fn_args, transform.transformed_metadata.schema)
-    items = catalogue.build(
-        str(transform.vocabulary_file_by_name(features.ITEM_VOCABULARY)),
-        load_item_table(given),
-        read(files, COUNTING_BATCH),
-        model_config.periods,
-    )
-
-    def training(epoch: int) -> tf.data.Dataset:
-        seed = config.seed + _SEED_STEP * epoch
-        return training_batches(
-            read(files, config.batch_size, shuffle_seed=seed).map(PARADIGMS[model_config.paradigm]),
-            vocabulary_size=len(items.item_ids),
-            max_sessions=given["max_sessions"],
-            targets_per_user=config.targets_per_user,
-            unknown_request_time=config.unknown_request_time,
-            seed=seed,
-        )
-
-    model = SessionModel(model_config, items, given["max_sessions"])
-    if _is_warm(fn_args):
-        PROGRESS.info("starting from the weights of %s", fn_args.base_model)
-        model.compute_loss(next(iter(training(0))))  # makes the weights
-        vocabulary = transform.vocabulary_file_by_name(features.ITEM_VOCABULARY)
-        name = Path(tf.compat.as_str_any(vocabulary)).name
-        warm_start(model, items.item_ids, fn_args.base_model, name)
-    return Start(items, model, training)
-
-
-def _is_warm(fn_args: FnArgs) -> bool:
-    """Whether there are weights to start from: the artifact is empty until a model was blessed."""
-    return bool(fn_args.base_model) and tf.saved_model.contains_saved_model(fn_args.base_model)
-
-
-def _of_split(fn_args: FnArgs, split: str) -> list[str]:
-    """The training files of one split; the folder's name is TFX's for it."""
-    return [path for path in fn_args.train_files if f"Split-{split}{os.sep}" in path]
-
-
-def _read(
-    fn_args: FnArgs,
-    schema: schema_pb2.Schema,
-    files: list[str],
-    batch_size: int,
-    shuffle_seed: int | None = None,
-) -> tf.data.Dataset:
-    options = tfxio.TensorFlowDatasetOptions(
-        batch_size=batch_size,
-        num_epochs=1,
-        shuffle=shuffle_seed is not None,
-        shuffle_seed=shuffle_seed,
-    )
-    return fn_args.data_accessor.tf_dataset_factory(files, options, schema)

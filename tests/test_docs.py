@@ -35,7 +35,7 @@ def test_the_readmes_commands_and_files_exist(run_command):
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"^make ([\w-]+)", README, re.MULTILINE):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
-    for path in re.findall(r"\]\((?!http)([^)]+)\)", README):
+    for path in re.findall(r"\]\((?!http)([^)#]+)", README):
         assert (ROOT / path).exists(), path
 
 

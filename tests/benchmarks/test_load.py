@@ -24,8 +24,8 @@ def test_an_open_loop_counts_the_wait_that_a_pause_of_the_server_causes():
     latencies = open_loop(send, rate=100, seconds=0.5)
     assert len(latencies) == 50
     # Request 10 was to be sent after 0.1 s and waited for the other 0.2 s.
-    assert latencies[10] == pytest.approx(0.2, abs=0.06)
-    assert latencies[45] < 0.06
+    assert latencies[10] == pytest.approx(0.2, abs=0.1)
+    assert latencies[45] < 0.1
 
 
 def test_an_open_loop_does_not_wait_for_answers():

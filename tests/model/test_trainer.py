@@ -28,7 +28,7 @@ def dataset(batches) -> tf.data.Dataset:
 
 
 def every_epoch(batches):
-    return lambda epoch: dataset(batches)
+    return lambda epoch, shard: dataset(batches)
 
 
 def curves(folder) -> dict:

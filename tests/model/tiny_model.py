@@ -14,6 +14,7 @@ from model.session_model import SessionModel
 DAY = 86_400
 # A day is a period; all that is later is the last.
 PERIODS = 8
+SMALL = {"periods": PERIODS, "dim": 8, "layers": 1, "heads": 2, "dropout": 0.0}
 # A session is a list of (vocabulary index, engaged); a user a list of (day, session).
 Session = list[tuple[int, int]]
 User = list[tuple[float, Session]]
@@ -62,7 +63,7 @@ def catalogue(count: list[int], table: ItemTable = EMPTY) -> Catalogue:
 def small_model(count: list[int], max_sessions: int = 100, seed: int = 0, **options):
     """An untrained model; zero-initialised weights are made random so that everything counts."""
     tf.keras.utils.set_random_seed(seed)
-    config = ModelConfig(periods=PERIODS, dim=8, layers=1, heads=2, dropout=0.0, **options)
+    config = ModelConfig(**SMALL, **options)
     model = SessionModel(config, catalogue(count), max_sessions)
     logits(model, history([[(0, [(1, 1)])]]))
     return model

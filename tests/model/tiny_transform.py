@@ -101,7 +101,7 @@ def arguments(
     **train,
 ):
     """What TFX gives the trainer; `train` changes the training configuration."""
-    output.mkdir(parents=True)
+    output.mkdir(parents=True, exist_ok=True)
     graph = str(transformed / "graph")
     schema = tft.TFTransformOutput(graph).transformed_metadata.schema
     model = ModelConfig(

@@ -1,0 +1,46 @@
+"""Run as a program by each of several workers: `run_fn` on a transformed tiny log, without dropout.
+
+python worker.py TRANSFORMED OUTPUT [--train JSON] [--base MODEL] [--die-after EPOCH]
+
+TF_CONFIG says which worker.
+"""
+
+import argparse
+import json
+import os
+from pathlib import Path
+
+from tiny_transform import arguments
+
+from model import fitting
+from model.trainer import run_fn
+
+# All of a user's sessions are targets whose time is known: nothing is drawn at random.
+EVERYTHING = {"targets_per_user": 8, "unknown_request_time": 0.0, "batch_size": 4}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("transformed", type=Path)
+    parser.add_argument("output", type=Path)
+    parser.add_argument("--train", type=json.loads, default={})
+    parser.add_argument("--base")
+    parser.add_argument("--die-after", type=int)
+    given = parser.parse_args()
+    settings = EVERYTHING | {"refit": False} | given.train
+    fn_args = arguments(given.transformed, given.output, 2, **settings)
+    fn_args.base_model = given.base
+    config = json.loads(fn_args.custom_config["model"]) | {"dropout": 0.0}
+    fn_args.custom_config["model"] = json.dumps(config)
+
+    def info(text: str, *values: object) -> None:
+        print(text % values, flush=True)
+        if (text % values).startswith(f"epoch {given.die_after} of"):
+            os._exit(9)
+
+    fitting.PROGRESS.info = info
+    run_fn(fn_args)
+
+
+if __name__ == "__main__":
+    main()
