@@ -16,6 +16,7 @@ from typing import NamedTuple
 # What a reader sees for the folder of the recording.
 SHOWN_FOLDER = "/home/me/sessionrec"
 _BLOCK = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
+_FIRST_TIME = ("set-up:", "writing ")
 _END = "end of the command, status"
 
 
@@ -60,17 +61,17 @@ def run_steps(commands: list[str], folder: Path) -> list[Step]:
 
 
 def shape(printed: str) -> list[str]:
-    """What two runs of a command have in common: no numbers, no contents of tables.
+    """What two runs of a command have in common: no numbers or digests, no contents of tables.
 
-    Lines of the same shape that follow each other are one: another run may have more epochs. What
-    set-up prints is left out: it does nothing the second time.
+    Lines of the same shape that follow each other are one: another run may have more epochs. Left
+    out is what is only done the first time: set-up, and writing a log that a package holds.
     """
     lines: list[str] = []
     for line in printed.splitlines():
-        line = re.sub(r"-?\d[\d,.]*", "#", line)
+        line = re.sub(r"\b[0-9a-f]{12,}\b|-?\d[\d,.]*", "#", line)
         line = re.sub(r"[^│]+", " ", line) if line.startswith("│") else line
         line = re.sub(r"([\s━─])\1+", r"\1", line).strip()
-        if line != (lines or [None])[-1] and not line.startswith("set-up:"):
+        if line != (lines or [None])[-1] and not line.startswith(_FIRST_TIME):
             lines.append(line)
     return lines
 

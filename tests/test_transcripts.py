@@ -51,7 +51,7 @@ def test_a_command_that_is_not_there_is_an_error(tmp_path):
 
 def test_numbers_tables_contents_and_repetitions_have_no_shape():
     one = "  epoch 1: loss 8.25\n  epoch 2: loss 7.9\n┃ item ┃ score ┃\n│ 995 │ 6.8 │\n│ 8 │ -6 │\n"
-    other = "set-up: done\n  epoch 1: loss 3.1\n┃ item  ┃ score ┃\n│ 12345 │ 6.86  │\n"
+    other = "set-up: done\n  writing a\n  epoch 1: loss 3.1\n┃ item  ┃ score ┃\n│ 12345 │ 6.86  │\n"
     assert shape(one) == shape(other)
     assert shape(one) != shape(other.replace("score", "title"))
     assert shape(one) != shape("error\n")
