@@ -16,7 +16,7 @@ from typing import NamedTuple
 # What a reader sees for the folder of the recording.
 SHOWN_FOLDER = "/home/me/sessionrec"
 _BLOCK = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
-_FIRST_TIME = ("set-up:", "writing ")
+_ONCE = ("set-up:", "make: Nothing to be done", "writing ")
 _END = "end of the command, status"
 
 
@@ -69,9 +69,10 @@ def shape(printed: str) -> list[str]:
     lines: list[str] = []
     for line in printed.splitlines():
         line = re.sub(r"\b[0-9a-f]{12,}\b|-?\d[\d,.]*", "#", line)
+        line = re.sub(r"\S*\.venv/bin/", ".venv/bin/", line)
         line = re.sub(r"[^│]+", " ", line) if line.startswith("│") else line
         line = re.sub(r"([\s━─])\1+", r"\1", line).strip()
-        if line != (lines or [None])[-1] and not line.startswith(_FIRST_TIME):
+        if line != (lines or [None])[-1] and not line.startswith(_ONCE):
             lines.append(line)
     return lines
 
