@@ -6,6 +6,7 @@ same `run_fn`, each with its own TF_CONFIG; the first, the chief, writes what th
 """
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 
 import tensorflow as tf
@@ -23,6 +24,11 @@ def make_strategy(name: str) -> tf.distribute.Strategy:
     if name == "mirrored":
         return tf.distribute.MirroredStrategy()
     if name == "multi-worker":
+        if "TF_CONFIG" not in os.environ:
+            raise ValueError(
+                "train.strategy = 'multi-worker' needs the variable TF_CONFIG, which lists the "
+                "workers and says which of them this is. Received: none"
+            )
         return tf.distribute.MultiWorkerMirroredStrategy()
     return tf.distribute.get_strategy()
 

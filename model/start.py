@@ -71,7 +71,9 @@ def start(
     def training(epoch: int, shard: Shard) -> tf.data.Dataset:
         seed = config.seed + _SEED_STEP * epoch
         return training_batches(
-            _part(read, files, users, shard, seed).map(PARADIGMS[model_config.paradigm]),
+            read(files, users, shuffle_seed=seed)
+            .shard(*shard)
+            .map(PARADIGMS[model_config.paradigm]),
             vocabulary_size=len(items.item_ids),
             max_sessions=given["max_sessions"],
             targets_per_user=config.targets_per_user,
@@ -98,17 +100,6 @@ def is_warm(fn_args: FnArgs) -> bool:
 def of_split(fn_args: FnArgs, split: str) -> list[str]:
     """The training files of one split; the folder's name is TFX's for it."""
     return [path for path in fn_args.train_files if f"Split-{split}{os.sep}" in path]
-
-
-def _part(
-    read: Callable[..., tf.data.Dataset], files: list[str], users: int, shard: Shard, seed: int
-) -> tf.data.Dataset:
-    """Batches of a worker's users: of its files or, where they are too few, of its batches."""
-    parts, part = shard
-    every = sorted(path for pattern in files for path in tf.io.gfile.glob(pattern))
-    if len(every) < parts:
-        return read(files, users, shuffle_seed=seed).shard(parts, part)
-    return read(every[part::parts], users, shuffle_seed=seed)
 
 
 def read_batches(
