@@ -36,8 +36,10 @@ class Trend(tf.keras.layers.Layer):
         self._log_share = tf.constant(np.log(np.stack(shares) + FLOOR), tf.float32)
         self._mix = self.add_weight(name="mix", shape=[len(DECAYS)], initializer="zeros")
         self._gate = tf.keras.layers.Dense(1, kernel_initializer="zeros")
+        # A row for the periods without sessions too: the configuration alone decides the shape, and
+        # a warm start finds it, whatever the end of the data it was trained on.
         self._period = self.add_weight(
-            name="period_embedding", shape=[self._last + 1, dim], initializer="zeros"
+            name="period_embedding", shape=[len(period_count), dim], initializer="zeros"
         )
 
     def shift(self, period: tf.Tensor) -> tf.Tensor:
