@@ -39,8 +39,13 @@ class ItemEncoder(tf.keras.layers.Layer):
         self._numbers = _table(table.numbers, "item_feature_numbers")
         self._has_features = bool(table.codes.shape[1] + table.numbers.shape[1])
         self._features = [
-            tf.keras.layers.Embedding(size, config.feature_dim, embeddings_initializer="normal")
-            for size in table.cardinalities
+            tf.keras.layers.Embedding(
+                len(values) + 1,
+                config.feature_dim,
+                embeddings_initializer="normal",
+                name=f"category_{place}",
+            )
+            for place, values in enumerate(table.categories)
         ]
         self._hidden = tf.keras.layers.Dense(config.dim, activation="gelu")
         self._project = tf.keras.layers.Dense(config.dim, kernel_initializer="zeros")

@@ -21,14 +21,14 @@ class ItemTable:
     Attributes:
       item_ids: string, [M].
       codes: categorical features, int32, [M + 1, categorical]; 0 is a missing value.
-      cardinalities: per categorical feature, the number of codes (missing included).
+      categories: per categorical feature, the values of its codes 1, 2, ...
       numbers: numeric features, standardised over the file, float32, [M + 1, numeric]; NaN is a
         missing value.
     """
 
     item_ids: tuple[str, ...]
     codes: np.ndarray
-    cardinalities: tuple[int, ...]
+    categories: tuple[tuple[str, ...], ...]
     numbers: np.ndarray
 
     def lookup(self) -> tf.lookup.StaticHashTable:
@@ -87,14 +87,15 @@ def read_item_table(
     coded = [n for n in dict.fromkeys((*features, *categorical)) if n not in numeric]
     # Row 0 is an item outside the table, of which every feature is missing.
     codes = np.zeros((len(ids) + 1, len(coded)), np.int32)
+    categories = []
     for position, name in enumerate(coded):
-        codes[1:, position] = _encode(table[name], f"column {name!r} of the item table {path}")
+        values, code = _encode(table[name], f"column {name!r} of the item table {path}")
+        categories.append(values)
+        codes[1:, position] = code
     numbers = np.full((len(ids) + 1, len(numeric)), np.nan, np.float32)
     for position, name in enumerate(numeric):
         numbers[1:, position] = _standardise(table[name])
-    return ItemTable(
-        tuple(ids.to_pylist()), codes, tuple(int(n) + 1 for n in codes.max(0)), numbers
-    )
+    return ItemTable(tuple(ids.to_pylist()), codes, tuple(categories), numbers)
 
 
 def read_titles(path: str, item_id: str, title: str) -> dict[str, str]:
@@ -115,8 +116,8 @@ def _is_number(kind: pa.DataType) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
 
 
-def _encode(column: pa.ChunkedArray, where: str) -> np.ndarray:
-    """Codes 1.. in the order of the sorted values, 0 for null: int32, [M]."""
+def _encode(column: pa.ChunkedArray, where: str) -> tuple[tuple[str, ...], np.ndarray]:
+    """The sorted values, and their codes 1.., 0 for null: int32, [M]."""
     try:
         text = column.cast(pa.string())
     except pa.ArrowException:
@@ -125,7 +126,8 @@ def _encode(column: pa.ChunkedArray, where: str) -> np.ndarray:
             "leave it out of [data.item_table] or write it in another type."
         ) from None
     values = pc.unique(text.drop_null()).sort()
-    return pc.fill_null(pc.index_in(text, values), -1).to_numpy() + 1
+    codes = pc.fill_null(pc.index_in(text, values), -1).to_numpy() + 1
+    return tuple(values.to_pylist()), codes
 
 
 def _standardise(column: pa.ChunkedArray) -> np.ndarray:

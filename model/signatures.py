@@ -59,6 +59,11 @@ class Servable(tf.Module):
             features.PADDING_ITEM_ID,
         )
         self._row_of = catalogue.table.lookup()
+        # What the rows of the categories' embeddings are of, for a training that starts from them.
+        self.categories = [
+            tf.Variable(values, trainable=False, dtype=tf.string)
+            for values in catalogue.table.categories
+        ]
 
     @property
     def model(self) -> SessionModel:

@@ -88,7 +88,7 @@ def start(
         make_weights(model, training(0, WHOLE))
         vocabulary = transform.vocabulary_file_by_name(features.ITEM_VOCABULARY)
         name = Path(tf.compat.as_str_any(vocabulary)).name
-        warm_start(model, items.item_ids, fn_args.base_model, name)
+        warm_start(model, items, fn_args.base_model, name)
     return Start(items, make, model, training)
 
 

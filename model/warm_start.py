@@ -1,26 +1,31 @@
-"""Start training from the weights of a served model whose vocabulary was another."""
+"""Start training from the weights of a served model of other items and other categories."""
 
 import os
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-# How the names of trainable weights with a row an item begin.
-_PER_ITEM = "item_"
+from model.catalogue import Catalogue
+
+# How the names of trainable weights with a row an item, or a value of a category, begin.
+_PER_ITEM, _PER_CATEGORY = "item_", "category_"
 _ID_EMBEDDING = "item_id_embedding"
+# What the first and the last row are of, which no text equals.
+_NONE, _UNSEEN = 0, 1
+Keys = Sequence[str | int]
 
 
-def warm_start(
-    model: tf.keras.Model, item_ids: tuple[str, ...], base: str, vocabulary: str
-) -> None:
+def warm_start(model: tf.keras.Model, items: Catalogue, base: str, vocabulary: str) -> None:
     """Give a model, whose weights are made, the trained weights of a SavedModel.
 
-    Rows of items that both know are found by id. The id embedding of a new item is the one that
-    `base` has for any unseen item, so that its vector comes from its features; its biases stay.
+    Rows of items that both know are found by id, those of categories by value. The id embedding of
+    a new item is the one that `base` has for any unseen item, so that its vector comes from its
+    features; its biases, and the rows of new categories, stay.
 
     Args:
       model: of the same configuration as `base`.
-      item_ids: of the model's vocabulary indices 1..V.
+      items: of the model.
       base: folder of a SavedModel of `model.signatures.Servable`.
       vocabulary: name of the vocabulary's file among the assets of `base`.
 
@@ -29,37 +34,47 @@ def warm_start(
     """
     with tf.io.gfile.GFile(os.path.join(base, "assets", vocabulary), "rb") as file:
         old_ids = [line.decode() for line in file.read().split(b"\n")[:-1]]
-    old = [weight for weight in tf.saved_model.load(base).weights if weight.trainable]
+    saved = tf.saved_model.load(base)
+    old_categories = [[value.decode() for value in values.numpy()] for values in saved.categories]
+    old = [weight for weight in saved.weights if weight.trainable]
     new = [weight for weight in model.variables if weight.trainable]
     if len(old) != len(new):
         raise _other_model(base, f"{len(old)} weights and the new one has {len(new)}")
     for was, weight in zip(old, new, strict=True):
         value, start = was.numpy(), weight.numpy()
-        name = weight.name.rpartition("/")[2]
-        is_per_item = name.startswith(_PER_ITEM) and value.shape[1:] == start.shape[1:]
-        if is_per_item:
-            value = _by_item(value, start, old_ids, item_ids, name.startswith(_ID_EMBEDDING))
+        name = weight.name.removesuffix("/embeddings:0").rpartition("/")[2]
+        old_keys = _keys(name, old_ids, old_categories)
+        keys = _keys(name, items.item_ids, items.table.categories)
+        if old_keys and keys and value.shape[1:] == start.shape[1:]:
+            new_like = _UNSEEN if name.startswith(_ID_EMBEDDING) else None
+            value = _by_key(value, start, old_keys, keys, new_like)
         if value.shape != start.shape:
             difference = f"{weight.name} of shape {list(was.shape)} and the new one of "
             raise _other_model(base, f"{difference}{list(start.shape)}")
         weight.assign(value)
 
 
-def _by_item(
-    old: np.ndarray, start: np.ndarray, old_ids: list[str], ids: tuple[str, ...], is_embedding: bool
+def _keys(name: str, item_ids: Sequence[str], categories: Sequence[Sequence[str]]) -> Keys:
+    """What each row of a weight is of; nothing where rows are of neither items nor categories."""
+    if name.startswith(_PER_ITEM):
+        return [_NONE, *item_ids, _UNSEEN]
+    for place, values in enumerate(categories):
+        if name == f"{_PER_CATEGORY}{place}":
+            return [_NONE, *values]
+    return []
+
+
+def _by_key(
+    old: np.ndarray, start: np.ndarray, old_keys: Keys, keys: Keys, new_like: int | None
 ) -> np.ndarray:
-    """`old` [U + 2, ...] in the order of `ids`: [V + 2, ...], as `start` is."""
-    place = {item_id: row for row, item_id in enumerate(old_ids, 1)}
-    rows = np.array([0, *(place.get(item_id, -1) for item_id in ids), -1])
-    found = old[rows]  # the last row is of any unseen item
-    if not is_embedding:
-        is_new = np.append(rows[:-1] < 0, False)
-        found[is_new] = start[is_new]
-    return found
+    """Rows of `old` in the order of `keys`; a new key's is that of `new_like`, or of `start`."""
+    place: dict[str | int | None, int] = {key: row for row, key in enumerate(old_keys)}
+    rows = np.array([place.get(key, place.get(new_like, -1)) for key in keys])
+    return np.where((rows < 0).reshape(-1, *[1] * (old.ndim - 1)), start, old[rows])
 
 
 def _other_model(base: str, difference: str) -> ValueError:
     return ValueError(
-        f"The base model {base} has {difference}: a [model] setting or the item table differs. "
-        "Set train.warm_start = false once."
+        f"The base model {base} has {difference}: a [model] setting or the columns of the item "
+        "table differ. Set train.warm_start = false once."
     )

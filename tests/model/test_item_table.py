@@ -40,7 +40,7 @@ def test_csv(csv):
     # Brands: 1 acme, 2 zeta; prices: 1 is '1', 2 is '2'; 0 is missing.
     assert table.codes.tolist() == [[0, 0], [1, 2], [0, 1], [2, 2]]
     assert table.codes.dtype == np.int32
-    assert table.cardinalities == (3, 3)
+    assert table.categories == (("acme", "zeta"), ("1", "2"))
     assert table.numbers.shape == (4, 0)
 
 
@@ -116,7 +116,7 @@ def test_null_features(parquet):
     )
     table = read_item_table(path, "item_id", ("brand", "colour"), categorical=("size",))
     assert table.codes.tolist() == [[0, 0, 0], [0, 0, 2], [1, 0, 0], [1, 0, 1]]
-    assert table.cardinalities == (2, 1, 3)
+    assert table.categories == (("x",), (), ("1", "3"))
 
 
 def test_as_the_components_name_it(csv):
