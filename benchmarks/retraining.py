@@ -24,6 +24,8 @@ BENCHMARK = "retraining"
 COLD, WARM = "sessionrec", "sessionrec-warm"
 ITEMS, NEW_ITEMS = "items", "new-items"
 TRAINING_SECONDS, RELATIVE = "training_s", "warm-over-cold-"
+# Training until validation is as good as the cold one at its best; no row where it never is.
+SECONDS_TO_COLD = "s_to_cold-validation-ndcg@20"
 DAYS = 7
 NDCG, RECALL = f"ndcg@{K}", f"recall@{K}"
 
@@ -130,6 +132,7 @@ def _rows(
     dataset: str, found: dict[str, Cell], counts: dict[str, float], command: str
 ) -> Iterator[Row]:
     summary = {}
+    cold_best = max(found[COLD].trials.values())
     for method, cell in found.items():
         row = partial(_row, dataset, method, command, cell.epoch_seconds[-1])
         summary[method] = {
@@ -143,6 +146,10 @@ def _rows(
         for (epoch, value), at in zip(cell.trials.items(), cell.epoch_seconds, strict=True):
             metric = f"{CURVE}{epoch.removeprefix('epoch ')}"
             yield _row(dataset, method, command, at, metric, value, seed=0)
+        points = zip(cell.trials.values(), cell.epoch_seconds, strict=True)
+        reached = next((at for value, at in points if value >= cold_best), None)
+        if reached is not None:
+            yield row(SECONDS_TO_COLD, reached)
     for metric, value in summary[WARM].items():
         relative = value / summary[COLD][metric]
         yield _row(dataset, WARM, command, 0.0, f"{RELATIVE}{metric}", relative)

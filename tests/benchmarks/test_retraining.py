@@ -11,8 +11,19 @@ from benchmarks import retraining
 from benchmarks.cells import Cell
 from tfx_pipeline.config import load_config
 
-# Validation NDCG of each week's trainings, which take 10 and 2 seconds an epoch.
+# Best validation NDCG of each week's trainings, which take 10 and 2 seconds an epoch: a cold one's
+# after its second, a warm one's after its first.
 COLD, WARM = [0.2, 0.3, 0.4], [None, 0.33, 0.36]
+CONFIG = """
+[data]
+log = "clicks.csv"
+[model]
+min_sessions_per_item = 3
+dim = 8
+[train]
+epochs = 3
+patience = 3
+"""
 VOCABULARIES = [{b"a"}, {b"a", b"b"}, {b"a", b"b", b"c", b"d"}]
 
 
@@ -44,7 +55,8 @@ def rows(tmp_path, monkeypatch):
         started[week, folder.name] = base and str(base.relative_to(tmp_path / "cells"))
         best = COLD[week] if base is None else WARM[week]
         seconds = [10.0, 20.0] if base is None else [2.0, 4.0]
-        trials = {"epoch 1": best, "epoch 2": best - 0.1}
+        curve = [best - 0.1, best] if base is None else [best, best - 0.1]
+        trials = {f"epoch {epoch}": value for epoch, value in enumerate(curve, 1)}
         return Cell(99.0, {"ndcg@20": [best, 0.0], "recall@20": [0.5]}, trials, seconds)
 
     monkeypatch.setattr(retraining, "prepare", prepare)
@@ -82,8 +94,37 @@ def test_rows_of_weeks_and_their_means(rows):
     assert (value[*second, "items"], value[*second, "new-items"]) == (4, 2)
     assert value[*second, "ndcg@20"] == 0.18
     assert value[*second, "training_s"] == 4
+    to_cold = "s_to_cold-validation-ndcg@20"
+    assert value["shop-week-1", "sessionrec", to_cold] == 20
+    assert value["shop-week-1", "sessionrec-warm", to_cold] == 2
+    assert (*second, to_cold) not in value
     relative = "warm-over-cold-"
     np.testing.assert_allclose(value[*second, f"{relative}training_s"], 0.2)
     mean = value["shop", "sessionrec-warm", f"{relative}validation-ndcg@20"]
     np.testing.assert_allclose(mean, (0.33 / 0.3 + 0.36 / 0.4) / 2)
     assert not any(dataset.endswith("week-0") for dataset, *_ in value)
+
+
+@pytest.mark.slow
+def test_a_week_of_a_log_in_which_items_are_new(tmp_path, run_command):
+    """The base knows days 0 to 45 of 60, the retrained models to 52; an item is new on day 47."""
+    lines = ["user_id,item_id,timestamp"]
+    for day in range(60):
+        for user in range(day % 3, 60, 3):
+            names = [f"i{(user + place) % 12}" for place in range(3)] + ["new"] * (day >= 47)
+            lines += [f"u{user},{name},{1_700_000_000 + day * 86_400 + user}" for name in names]
+    (tmp_path / "clicks.csv").write_text("\n".join(lines))
+    (tmp_path / "shop.toml").write_text(CONFIG)
+    command = ("benchmark", "retraining", "--config=shop.toml", "--weeks=1", "--output=results")
+    status, printed = run_command(tmp_path, *command)
+    assert status == 0, printed
+    value = {
+        (row["dataset"], row["method"], row["metric"]): row["value"]
+        for row in json.loads((tmp_path / "results" / "results.json").read_text())
+    }
+    for method in ("sessionrec", "sessionrec-warm"):
+        assert value["shop-week-1", method, "items"] == 13
+        assert value["shop-week-1", method, "new-items"] == 1
+        assert value["shop-week-1", method, "training_s"] > 0
+    assert ("shop-week-1", "sessionrec", "validation-ndcg@20-epoch-3") in value
+    assert ("shop-week-1", "sessionrec-warm", "validation-ndcg@20-epoch-3") not in value
