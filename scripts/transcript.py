@@ -17,6 +17,7 @@ from typing import NamedTuple
 SHOWN_FOLDER = "/home/me/sessionrec"
 _BLOCK = re.compile(r"(?<=```console\n).*?(?=```)", re.DOTALL)
 _ONCE = ("set-up:", "make: Nothing to be done", "writing ")
+_OF_MAKE = ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
 _END = "end of the command, status"
 
 
@@ -41,10 +42,12 @@ def run_steps(commands: list[str], folder: Path) -> list[Step]:
     """
     script = "trap 'kill $(jobs -p) 2> /dev/null' EXIT\n"
     script += "".join(f"{command}\necho '{_END}' $?\n" for command in commands)
+    # A page may call make, which tells where it is if another make, that of the tests, called it.
+    environment = {name: value for name, value in os.environ.items() if name not in _OF_MAKE}
     everything = subprocess.run(
         ["bash", "-c", script],  # noqa: S607
         cwd=folder,
-        env={**os.environ, "COLUMNS": "100"},
+        env={**environment, "COLUMNS": "100"},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
