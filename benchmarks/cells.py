@@ -5,9 +5,10 @@ A benchmark that was killed goes on with the first cell that has no result.
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -30,6 +31,32 @@ class Cell:
     metrics: dict[str, list[float]]
     trials: dict[str, float] = field(default_factory=dict)
     epoch_seconds: list[float] = field(default_factory=list)
+
+    @classmethod
+    def learned(
+        cls,
+        seconds: float,
+        metrics: Mapping[str, np.ndarray],
+        validation: Sequence[float],
+        epoch_seconds: list[float],
+    ) -> Self:
+        """Of a training, with its validation NDCG@20 and the seconds so far by epoch."""
+        trials = {f"epoch {n}": value for n, value in enumerate(validation, 1)}
+        return cls(seconds, as_lists(metrics), trials, epoch_seconds)
+
+    @property
+    def curve(self) -> list[tuple[float, float]]:
+        """Validation NDCG@20 of each epoch, and seconds of training so far; [] if none learned."""
+        return list(zip(self.trials.values(), self.epoch_seconds, strict=False))
+
+    @property
+    def best(self) -> float:
+        """The validation NDCG@20 of what was chosen.
+
+        Raises:
+          ValueError: there was nothing to choose.
+        """
+        return max(self.trials.values())
 
     @property
     def chosen(self) -> str | None:

@@ -144,8 +144,7 @@ class _Measurement:
             metrics[SHOWN_NDCG] = shown
         rmtree(folder / SERVABLE)
         curves = read_curves(str(folder / CURVES))
-        trials = {f"epoch {n}": value for n, value in enumerate(curves[f"val_{NDCG}"], 1)}
-        return Cell(seconds, as_lists(metrics), trials, curves["seconds"])
+        return Cell.learned(seconds, metrics, curves[f"val_{NDCG}"], curves["seconds"])
 
     def _measured(self, name: str, inputs: dict, measure: Callable[[Path], Cell]) -> Cell:
         cell = measured(self._cells / name, inputs, measure)
@@ -173,14 +172,13 @@ class _Measurement:
             values = np.mean([cell.metrics[metric] for cell in cells], axis=0)  # [judged]
             low, high = bootstrap_interval(values, seed or 0)
             yield row(metric=metric, value=float(values.mean()), low=low, high=high)
-        chosen = [cell.trials[cell.chosen] for cell in cells if cell.chosen]
+        chosen = [cell.best for cell in cells if cell.trials]
         if chosen:
             value = float(np.mean(chosen))
             yield row(metric=VALIDATION_NDCG, value=value, low=value, high=value)
         if seed is not None:
             [cell] = cells
-            for epoch, at in enumerate(cell.epoch_seconds, 1):
-                value = cell.trials[f"epoch {epoch}"]
+            for epoch, (value, at) in enumerate(cell.curve, 1):
                 yield row(
                     metric=f"{CURVE}{epoch}",
                     value=value,

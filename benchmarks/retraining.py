@@ -9,7 +9,7 @@ import tensorflow_transform as tft
 from rich.console import Console
 
 from benchmarks import served
-from benchmarks.cells import Cell, as_lists, measured
+from benchmarks.cells import Cell, measured
 from benchmarks.plots import plot_curves
 from benchmarks.prepare import Prepared, prepare
 from benchmarks.protocol import K
@@ -112,9 +112,8 @@ def _measured(data: Prepared, folder: Path, base: Path | None, console: Console)
         "base": str(base),
     }
     cell = measured(folder, inputs, partial(_train, data, base))
-    best = cell.trials[cell.chosen or ""]
     console.print(
-        f"  {folder.name:<20}validation NDCG@{K} {best:.4f} in {cell.epoch_seconds[-1]:7.1f} s"
+        f"  {folder.name:<20}validation NDCG@{K} {cell.best:.4f} in {cell.epoch_seconds[-1]:7.1f} s"
     )
     return cell
 
@@ -124,30 +123,26 @@ def _train(data: Prepared, base: Path | None, folder: Path) -> Cell:
     seconds = data.train((), folder, base=base)
     metrics = served.metrics(served.load(str(folder / SERVABLE)), data.test)
     curves = read_curves(str(folder / CURVES))
-    trials = {f"epoch {n}": value for n, value in enumerate(curves[f"val_{NDCG}"], 1)}
-    return Cell(seconds, as_lists(metrics), trials, curves["seconds"])
+    return Cell.learned(seconds, metrics, curves[f"val_{NDCG}"], curves["seconds"])
 
 
 def _rows(
     dataset: str, found: dict[str, Cell], counts: dict[str, float], command: str
 ) -> Iterator[Row]:
     summary = {}
-    cold_best = max(found[COLD].trials.values())
     for method, cell in found.items():
         row = partial(_row, dataset, method, command, cell.epoch_seconds[-1])
         summary[method] = {
-            VALIDATION_NDCG: cell.trials[cell.chosen or ""],
+            VALIDATION_NDCG: cell.best,
             TRAINING_SECONDS: cell.epoch_seconds[-1],
             NDCG: float(np.mean(cell.metrics[NDCG])),
             RECALL: float(np.mean(cell.metrics[RECALL])),
         }
         for metric, value in {**counts, **summary[method]}.items():
             yield row(metric, value)
-        for (epoch, value), at in zip(cell.trials.items(), cell.epoch_seconds, strict=True):
-            metric = f"{CURVE}{epoch.removeprefix('epoch ')}"
-            yield _row(dataset, method, command, at, metric, value, seed=0)
-        points = zip(cell.trials.values(), cell.epoch_seconds, strict=True)
-        reached = next((at for value, at in points if value >= cold_best), None)
+        for epoch, (value, at) in enumerate(cell.curve, 1):
+            yield _row(dataset, method, command, at, f"{CURVE}{epoch}", value, seed=0)
+        reached = next((at for value, at in cell.curve if value >= found[COLD].best), None)
         if reached is not None:
             yield row(SECONDS_TO_COLD, reached)
     for metric, value in summary[WARM].items():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.cells import Cell, as_lists
+from benchmarks.cells import Cell
 from benchmarks.protocol import Task
 from components.errors import DataError
 
@@ -35,8 +35,7 @@ def rectools_sasrec(validation: Task, test: Task, seed: int, folder: Path) -> Ce
     curve = train_sasrec(validation, seed, folder, test=test)
     seconds = time.perf_counter() - start
     lists = json.loads((folder / LISTS_FILE).read_text())
-    trials = {f"epoch {n}": value for n, value in enumerate(curve.validation, 1)}
-    return Cell(seconds, as_lists(test.metrics(lists)), trials, curve.seconds)
+    return Cell.learned(seconds, test.metrics(lists), curve.validation, curve.seconds)
 
 
 @dataclass(frozen=True)
