@@ -123,6 +123,7 @@ class EpochCheckpoint(tf.keras.callbacks.Callback):
             else {},
             "arrays": {name: len(arrays) for name, arrays in kept.items()},
         }
+        # All workers take part in reading what is kept; one writes it.
         if not is_chief(self.model.distribute_strategy):
             return
         content = io.BytesIO()

@@ -49,7 +49,7 @@ class Start(NamedTuple):
         return plain
 
 
-def start(
+def begin(
     fn_args: FnArgs, transform: tft.TFTransformOutput, config: TrainConfig, split: str
 ) -> Start:
     """Count a split's histories and make a model, in the scope of the strategy that trains it."""

@@ -14,11 +14,7 @@ from model.batches import evaluation_batches
 from model.cluster_index import ClusterIndex
 from model.clustering import cluster_index
 from model.config import ModelConfig, TrainConfig
-from model.distribution import (
-    is_chief,
-    make_strategy,
-    wait_for_all,
-)
+from model.distribution import is_chief, make_strategy, wait_for_all
 from model.export import export, requests
 from model.fitting import PROGRESS, fit
 from model.index import ExactIndex
@@ -26,7 +22,7 @@ from model.item_scores import ItemScores
 from model.paradigms import PARADIGMS
 from model.session_model import SessionModel
 from model.signatures import Servable
-from model.start import Start, is_warm, of_split, read_batches, start
+from model.start import Start, begin, is_warm, of_split, read_batches
 
 WARM_UP_USERS = 4
 # Of validation requests, to choose and to measure an approximate index.
@@ -58,12 +54,13 @@ def run_fn(fn_args: FnArgs) -> None:
         read(fn_args.eval_files, config.batch_size).map(arrange),
         fn_args.custom_config["max_sessions"],
     )
+    kept = _checkpoints(fn_args)
     with strategy.scope():
-        begun = _train(fn_args, transform, config, validation)
+        start = _train(fn_args, transform, config, validation, kept)
     if is_chief(strategy):
         users = next(iter(read(of_split(fn_args, features.TRAIN_SPLIT), WARM_UP_USERS)))
-        _export(fn_args, transform, begun, validation, users)
-        tf.io.gfile.rmtree(_checkpoints(fn_args))
+        _export(fn_args, transform, start, validation, users)
+        tf.io.gfile.rmtree(kept)
     wait_for_all(strategy)
 
 
@@ -72,39 +69,39 @@ def _train(
     transform: tft.TFTransformOutput,
     config: TrainConfig,
     validation: tf.data.Dataset,
+    kept: str,
 ) -> Start:
     """Train to the best epoch and, if it is configured, anew with the validation sessions."""
-    kept = _checkpoints(fn_args)
-    begun = start(fn_args, transform, config, features.TRAIN_SPLIT)
+    start = begin(fn_args, transform, config, features.TRAIN_SPLIT)
     epochs = fit(
-        begun.model,
+        start.model,
         config,
-        begun.training,
+        start.training,
         validation,
         fn_args.model_run_dir,
         checkpoint=os.path.join(kept, features.TRAIN_SPLIT),
     )
     if config.refit:
         PROGRESS.info("training anew, with the validation sessions, for %d epochs", epochs)
-        begun = start(fn_args, transform, config, features.REFIT_SPLIT)
+        start = begin(fn_args, transform, config, features.REFIT_SPLIT)
         refit_dir = os.path.join(fn_args.model_run_dir, features.REFIT_SPLIT)
         checkpoint = os.path.join(kept, features.REFIT_SPLIT)
-        fit(begun.model, config, begun.training, None, refit_dir, epochs, checkpoint)
-    return begun
+        fit(start.model, config, start.training, None, refit_dir, epochs, checkpoint)
+    return start
 
 
 def _export(
     fn_args: FnArgs,
     transform: tft.TFTransformOutput,
-    begun: Start,
+    start: Start,
     validation: tf.data.Dataset,
     users: dict,
 ) -> None:
     given = fn_args.custom_config
-    model = begun.on_one_device()
+    model = start.on_one_device()
     index, report = _index(given, model, validation)
-    servable = Servable(model, transform, begun.items, given["max_k"], index)
-    warm_up = requests(users, begun.items)
+    servable = Servable(model, transform, start.items, given["max_k"], index)
+    warm_up = requests(users, start.items)
     export(servable, warm_up, fn_args.serving_model_dir, given["model_name"], report)
 
 
