@@ -4,15 +4,11 @@ import re
 import signal
 from pathlib import Path
 
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
-
-from components.ingestion.complete_journey import write_log
+from grocery_slice import write_slice
 
 pytestmark = pytest.mark.slow
 
-USERS = 150
 CONFIG = """
 [data]
 log = "log.parquet"
@@ -38,10 +34,7 @@ WORSE = ("train.epochs=1", "model.repeat=false", "train.learning_rate=1e-7")
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("groceries")
-    write_log(str(folder))
-    log = pq.read_table(folder / "log.parquet")
-    users = pc.unique(log["user_id"]).sort()[:USERS]
-    pq.write_table(log.filter(pc.is_in(log["user_id"], users)), folder / "log.parquet")
+    write_slice(folder)
     (folder / "groceries.toml").write_text(CONFIG)
     return folder
 

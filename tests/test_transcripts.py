@@ -4,16 +4,13 @@ import shutil
 import subprocess
 from pathlib import Path
 
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import pytest
+from grocery_slice import write_slice
 
-from components.ingestion.complete_journey import write_log
 from scripts.transcript import SHOWN_FOLDER, Step, read_steps, run_steps, shape
 
 ROOT = Path(__file__).parents[1]
 PAGES = ROOT / "docs" / "transcripts"
-USERS = 150
 SMALLER = "\n[model]\nmin_sessions_per_item = 3\ndim = 32\n[train]\nepochs = 2\n"
 PAGE = """
 Text.
@@ -68,10 +65,7 @@ def clone(tmp_path_factory) -> Path:
     (folder / ".venv").symlink_to(ROOT / ".venv")
     data = folder / "data" / "complete_journey"
     data.mkdir(parents=True)
-    write_log(str(data))
-    log = pq.read_table(data / "log.parquet")
-    users = pc.unique(log["user_id"]).sort()[:USERS]
-    pq.write_table(log.filter(pc.is_in(log["user_id"], users)), data / "log.parquet")
+    write_slice(data)
     with (folder / "configs" / "complete_journey.toml").open("a") as file:
         file.write(SMALLER)
     return folder
