@@ -29,6 +29,8 @@ RETRAINING_OUTPUT, INGESTION_OUTPUT, SERVING_OUTPUT = (
 )
 PUSHES_ONE = "`sessionrec run` pushes one."
 ALERT, USAGE_ERROR, FAILURE = 3, 2, 1
+# As the client's default.
+MAX_REQUEST_BYTES = 64 * 2**20
 # The model does not read who the user is, only what they did.
 ANONYMOUS = "anonymous"
 
@@ -90,6 +92,7 @@ def serve(
         "port": chosen,
         "model_name": settings.pipeline.name,
         "model_base_path": Path(settings.serving_folder).absolute(),
+        "grpc_channel_arguments": f"grpc.max_receive_message_length={MAX_REQUEST_BYTES}",
     }
     sys.exit(serve_model([f"--{name}={value}" for name, value in flags.items()]))
 

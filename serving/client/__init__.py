@@ -7,6 +7,7 @@ with RecommenderClient("127.0.0.1:8500", model_name="groceries") as client:
 `AsyncRecommenderClient` is the same with `await`.
 """
 
+import serving.quiet_tensorflow  # noqa: F401  (before the client imports it)
 from serving.client.asynchronous import AsyncRecommenderClient
 from serving.client.calls import Recommendation, RecommenderError, VersionStatus
 from serving.client.synchronous import RecommenderClient

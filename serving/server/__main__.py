@@ -6,12 +6,10 @@ Exit status: 0 after a signal, 1 if a model or file cannot be loaded or a port i
 
 import gc
 import logging
-import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from serving.server.flags import parse_flags
@@ -37,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Threads inherit the mask. Left open, a signal may reach one of TensorFlow's or gRPC's
     # threads and not wake this one.
     signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    with _silenced_stderr():
-        from serving.server.model_server import ModelServer
+    import serving.quiet_tensorflow  # noqa: F401  (before the server imports it)
+    from serving.server.model_server import ModelServer
 
     # What imports made is never garbage: keep it out of collections, which pause requests.
     gc.freeze()
@@ -82,22 +80,6 @@ def _reload(server: "ModelServer") -> None:
         server.reload()
     except StatusError as error:
         _LOG.error("The model config file is not followed: %s", error)
-
-
-@contextmanager
-def _silenced_stderr() -> Iterator[None]:
-    """Hides what TensorFlow's C++ prints while it is imported, before its log level counts."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    sys.stderr.flush()
-    stderr = os.dup(2)
-    try:
-        with open(os.devnull, "w") as devnull:  # noqa: PTH123  (a device, not a path of ours)
-            os.dup2(devnull.fileno(), 2)
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,8 @@ from typing import Any
 
 _LOG = logging.getLogger(__name__)
 
+ChannelArguments = tuple[tuple[str, int | str], ...]
+
 # TensorFlow Serving's flags for what this server leaves out or does anyway: they change no
 # answer, so a production command line works here too.
 _IGNORED = (
@@ -16,7 +18,6 @@ _IGNORED = (
     "enable_model_warmup",
     "enable_profiler",
     "flush_filesystem_caches",
-    "grpc_channel_arguments",
     "num_load_threads",
     "num_tflite_interpreters_per_pool",
     "num_tflite_pools",
@@ -54,6 +55,9 @@ class Flags:
     host: str = _flag("127.0.0.1", "address to bind; TensorFlow Serving has no such flag: 0.0.0.0")
     grpc_socket_path: str = _flag("", "unix socket to listen on as well")
     grpc_max_threads: int = _flag(0, "requests at once; 0: 4 a core")
+    grpc_channel_arguments: ChannelArguments = _flag(  # noqa: RUF009  (of tuples)
+        (), "of gRPC's server, such as grpc.max_receive_message_length=4194304; comma-separated"
+    )
     tensorflow_intra_op_parallelism: int = _flag(0, "threads of one operation; 0: one a core")
     ssl_config_file: str = _flag("", "text proto SSLConfig, for TLS")
     enable_grpc_healthcheck_service: bool = _flag(False, "answer grpc.health.v1.Health too")
@@ -111,9 +115,25 @@ def _seconds(text: str) -> float:
     return float(_whole_number(text))
 
 
+def _channel_arguments(text: str) -> ChannelArguments:
+    pairs = [pair.partition("=") for pair in text.split(",") if pair]
+    for name, _, value in pairs:
+        if not name or not value:
+            raise argparse.ArgumentTypeError(f"must be name=value,... Received: {text!r}")
+    return tuple((name, _number_or_text(value)) for name, _, value in pairs)
+
+
+def _number_or_text(text: str) -> int | str:
+    try:
+        return int(text)
+    except ValueError:
+        return text
+
+
 _PARSERS: dict[Any, Callable[[str], Any]] = {
     str: str,
     int: _whole_number,
     float: _seconds,
     bool: _boolean,
+    ChannelArguments: _channel_arguments,
 }

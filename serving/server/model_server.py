@@ -16,12 +16,12 @@ from serving.server.metrics import Metrics, MetricsServer
 from serving.server.service import ModelService, PredictionService
 
 STOP_SECONDS = 10.0
-_GRPC_OPTIONS = [
-    ("grpc.max_receive_message_length", -1),
-    ("grpc.max_send_message_length", -1),
+_CHANNEL_ARGUMENTS: dict[str, int | str] = {
+    "grpc.max_receive_message_length": -1,
+    "grpc.max_send_message_length": -1,
     # Otherwise a second server on the same port would silently take half of the requests.
-    ("grpc.so_reuseport", 0),
-]
+    "grpc.so_reuseport": 0,
+}
 
 
 class ModelServer:
@@ -39,7 +39,10 @@ class ModelServer:
         self._metrics_server: MetricsServer | None = None
         self._health = health.HealthServicer() if flags.enable_grpc_healthcheck_service else None
         threads = flags.grpc_max_threads or 4 * (os.cpu_count() or 1)
-        self._server = grpc.server(futures.ThreadPoolExecutor(threads), options=_GRPC_OPTIONS)
+        options = {**_CHANNEL_ARGUMENTS, **dict(flags.grpc_channel_arguments)}
+        self._server = grpc.server(
+            futures.ThreadPoolExecutor(threads), options=list(options.items())
+        )
         self._register()
 
     @property

@@ -1,5 +1,8 @@
 """Predict, GetModelMetadata and the rest, as TensorFlow Serving's sources have them."""
 
+import threading
+import time
+
 import grpc
 import numpy as np
 import pytest
@@ -17,6 +20,7 @@ from tensorflow_serving.apis import (
 )
 
 from serving.server.model_server import ModelServer
+from serving.server.servable import Servable
 
 INVALID = grpc.StatusCode.INVALID_ARGUMENT
 NOT_FOUND = grpc.StatusCode.NOT_FOUND
@@ -274,3 +278,42 @@ def test_initializers_are_no_signatures_to_predict_with(server):
     code, message = status_of(server.prediction.Predict, request)
     assert code == grpc.StatusCode.INTERNAL
     assert message.startswith("Expected prediction signature method_name to be one of {")
+
+
+def test_a_request_above_the_limit_of_the_channel_arguments_is_refused(half_plus, tmp_path):
+    publish(half_plus(1), tmp_path / "served", 1)
+    limit = (("grpc.max_receive_message_length", 1000),)
+    with ModelServer(flags(tmp_path / "served", grpc_channel_arguments=limit)) as model_server:
+        peer = Peer(model_server)
+        code, details = status_of(peer.prediction.Predict, half_request(*range(1000)))
+        assert code == grpc.StatusCode.RESOURCE_EXHAUSTED
+        assert "larger than max" in details
+        assert peer.predict(half_request(2.0)).outputs["y"].float_val[0] == 2.0
+
+
+def test_a_request_whose_client_gave_up_while_it_waited_is_not_run(
+    half_plus, tmp_path, monkeypatch
+):
+    publish(half_plus(1), tmp_path / "served", 1)
+    free, runs = threading.Event(), []
+    predict = Servable.predict
+
+    def slow(servable, request, as_content):
+        runs.append(request.inputs["x"].float_val[0])
+        free.wait(30)
+        return predict(servable, request, as_content)
+
+    monkeypatch.setattr(Servable, "predict", slow)
+    with ModelServer(flags(tmp_path / "served", grpc_max_threads=1)) as model_server:
+        peer = Peer(model_server)
+        first = peer.prediction.Predict.future(half_request(1.0), timeout=30)
+        while not runs:
+            time.sleep(0.01)
+        with pytest.raises(grpc.RpcError) as caught:
+            peer.prediction.Predict(half_request(2.0), timeout=0.2)
+        assert caught.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+        last = peer.prediction.Predict.future(half_request(3.0), timeout=30)
+        free.set()
+        assert first.result().outputs["y"].float_val[0] == 1.5
+        assert last.result().outputs["y"].float_val[0] == 2.5
+    assert runs == [1.0, 3.0]
