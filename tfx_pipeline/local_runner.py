@@ -30,6 +30,8 @@ from tfx_pipeline.run_lock import BusyError, only_one
 
 # As the system and SQLite say it, under whatever a library makes of it.
 DISK_IS_FULL = (os.strerror(errno.ENOSPC), "disk is full")
+# As Beam, zlib and TensorFlow say it.
+IS_DAMAGED = ("Not a valid TFRecord", "decompressing", "DataLossError", "inflate")
 
 
 class StageError(RuntimeError):
@@ -82,7 +84,8 @@ def _run_alone(config: Config, console: Console, until: str | None) -> None:
         raise
     except Exception as error:
         logging.exception("%s failed", progress.stage)
-        raise StageError(f"{progress.stage} failed: {_reason(error, config)}") from error
+        inputs = _input_folders(pipeline, progress.stage)
+        raise StageError(f"{progress.stage} failed: {_reason(error, config, inputs)}") from error
     finally:
         logging.getLogger().removeHandler(progress)
         with contextlib.suppress(
@@ -120,14 +123,28 @@ def _check_can_be_written(folder: Path) -> None:
         raise StageError(f"No model can be pushed to {folder}: {there} cannot be written.")
 
 
-def _reason(error: Exception, config: Config) -> str:
+def _input_folders(pipeline: tfx.dsl.Pipeline, stage: str) -> list[Path]:
+    """Where the stages that this one reads from keep what they wrote."""
+    root = Path(pipeline.pipeline_info.pipeline_root)
+    read = [component.inputs for component in pipeline.components if component.id == stage]
+    producers = {channel.producer_component_id for inputs in read for channel in inputs.values()}
+    return [root / producer for producer in sorted(filter(None, producers))]
+
+
+def _reason(error: Exception, config: Config, inputs: list[Path]) -> str:
     text = str(error).strip()
     if any(words in text for words in DISK_IS_FULL):
         return (
             f"no space is left on the disk of {config.run_folder}. Free some and start the same "
             "command again; the stages before are kept."
         )
-    return f"{type(error).__name__}: {(text or type(error).__name__).splitlines()[0]}"
+    first = f"{type(error).__name__}: {(text or type(error).__name__).splitlines()[0]}"
+    if any(words in first for words in IS_DAMAGED):
+        return (
+            f"what it reads is damaged ({first[:120]}). Remove the damaged artifact from "
+            f"{' or '.join(map(str, inputs))} and start the same command again: it is made anew."
+        )
+    return first
 
 
 def _load_log(config: Config, console: Console) -> None:

@@ -7,6 +7,7 @@ the loaded model must answer the same, and must answer real users.
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -67,6 +68,10 @@ def check(saved_model: str, examples_folder: str) -> subprocess.CompletedProcess
     Args:
       saved_model: folder of the SavedModel.
       examples_folder: folder of gzip TFRecords of tf.Examples.
+
+    Raises:
+      RuntimeError: the process was killed or took too long, which may not be the model's fault: an
+        error is not cached, as a refusal is.
     """
     files = tf.io.gfile.glob(os.path.join(examples_folder, "*"))
     users = tf.data.TFRecordDataset(sorted(files), compression_type="GZIP").take(REAL_USERS)
@@ -77,7 +82,7 @@ def check(saved_model: str, examples_folder: str) -> subprocess.CompletedProcess
                 writer.write(record.numpy())
         command = [sys.executable, "-I", replay_requests.__file__, saved_model, str(path)]
         try:
-            return subprocess.run(
+            answer = subprocess.run(
                 command,
                 cwd=folder,
                 capture_output=True,
@@ -86,5 +91,8 @@ def check(saved_model: str, examples_folder: str) -> subprocess.CompletedProcess
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            reason = f"no answer within {TIMEOUT_SECONDS} s"
-            return subprocess.CompletedProcess(command, 1, "", reason)
+            raise RuntimeError(f"the model did not answer within {TIMEOUT_SECONDS} s") from None
+        if answer.returncode < 0:
+            name = signal.Signals(-answer.returncode).name
+            raise RuntimeError(f"the process that asks the model was ended by {name}")
+        return answer

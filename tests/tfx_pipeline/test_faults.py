@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from tfx_pipeline.cli import FAILURE, app
 from tfx_pipeline.config import load_config
-from tfx_pipeline.local_runner import run_pipeline
+from tfx_pipeline.local_runner import StageError, run_pipeline
 from tfx_pipeline.run_lock import only_one
 
 pytestmark = pytest.mark.slow
@@ -126,3 +126,27 @@ def test_an_artifact_that_was_removed_is_made_again(folder):
         [artifact] = (RUN_FOLDER / "artifacts/SessionExampleGen/examples").iterdir()
         shutil.rmtree(artifact)
     assert "reused" not in printed.getvalue()
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def overwrite(path: Path) -> None:
+    whole = path.read_bytes()
+    path.write_bytes(whole[:60] + bytes(20) + whole[80:])
+
+
+@pytest.mark.parametrize(
+    ("damage", "reader"), [(cut, "StatisticsGen"), (overwrite, "Transform")], ids=["cut", "bytes"]
+)
+def test_an_artifact_that_was_damaged_is_found_and_made_again_once_removed(folder, damage, reader):
+    config, console = load_config(Path("shop.toml")), Console(file=io.StringIO())
+    run_pipeline(config, console, until="SessionExampleGen")
+    examples = RUN_FOLDER.resolve() / "artifacts/SessionExampleGen"
+    for file in examples.glob("examples/*/Split-*/*.gz"):
+        damage(file)
+    with pytest.raises(StageError, match=f"{reader} failed: what it reads .*{examples}"):
+        run_pipeline(config, console, until=reader)
+    shutil.rmtree(examples / "examples")
+    run_pipeline(config, console, until=reader)

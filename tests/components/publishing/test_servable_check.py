@@ -120,8 +120,15 @@ def test_a_model_that_does_not_load_is_not_blessed(copy, tmp_path):
     assert "Cannot parse file" in refusal(blessing.uri)
 
 
-def test_a_model_that_does_not_answer_in_time_is_not_blessed(right_model, tmp_path, monkeypatch):
+def test_a_check_that_takes_too_long_is_an_error(right_model, tmp_path, monkeypatch):
     monkeypatch.setattr(servable_check, "TIMEOUT_SECONDS", 0.1)
-    answer = check(str(right_model), save_users(tmp_path / "Split-test"))
-    assert answer.returncode != 0
-    assert answer.stderr == "no answer within 0.1 s"
+    with pytest.raises(RuntimeError, match=r"did not answer within 0\.1 s"):
+        check(str(right_model), save_users(tmp_path / "Split-test"))
+
+
+def test_a_check_that_is_killed_is_an_error(right_model, tmp_path, monkeypatch):
+    killed = tmp_path / "killed.py"
+    killed.write_text("import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
+    monkeypatch.setattr(servable_check.replay_requests, "__file__", str(killed))
+    with pytest.raises(RuntimeError, match="ended by SIGKILL"):
+        check(str(right_model), save_users(tmp_path / "Split-test"))
