@@ -15,7 +15,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from serving.server.config import MonitoringConfig
 from serving.server.flags import parse_flags
-from tfx_pipeline.cli import DEFAULT_CONFIG
+from tfx_pipeline.command_line import DEFAULT_CONFIG
 from tfx_pipeline.config import load_config
 
 ROOT = Path(__file__).parents[2]

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import pytest
 from typer.testing import CliRunner
 
-from tfx_pipeline.cli import FAILURE, USAGE_ERROR, app
+from tfx_pipeline.cli import app
+from tfx_pipeline.command_line import FAILURE, USAGE_ERROR
 
 COMMANDS = [
     *(("run",), ("serve",), ("recommend",), ("models",), ("rollback",), ("report",)),

@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from tfx_pipeline.cli import FAILURE, app
+from tfx_pipeline.cli import app
+from tfx_pipeline.command_line import FAILURE
 from tfx_pipeline.config import load_config
 from tfx_pipeline.local_runner import StageError, run_pipeline
 from tfx_pipeline.run_lock import only_one

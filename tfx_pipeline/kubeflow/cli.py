@@ -10,11 +10,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from tfx_pipeline.command_line import FAILURE, USAGE_ERROR, ConfigOption, SetOption
 from tfx_pipeline.config import ConfigError, load_config
 from tfx_pipeline.console import quiet
 from tfx_pipeline.kubeflow.errors import KubeflowError
 
-FAILURE, USAGE_ERROR = 1, 2
 OUTPUT = Path("output/kubeflow")
 
 app = typer.Typer(no_args_is_help=True, help="The same pipeline on Kubeflow Pipelines v2.")
@@ -36,15 +36,13 @@ AccountOption = Annotated[str | None, typer.Option(help="Service account of the 
 
 @app.command("compile")
 def compile_(
-    config: Annotated[Path, typer.Option(help="The data set's TOML file.")],
+    config: ConfigOption,
     image: Annotated[str, typer.Option(help="What all containers run; see the Dockerfile.")],
     pipeline_root: Annotated[str, typer.Option(help="For artifacts: gs://, s3:// or minio://.")],
     output: Annotated[
         Path | None, typer.Option(help="YAML file; output/kubeflow/NAME.yaml if not given.")
     ] = None,
-    set_: Annotated[
-        list[str], typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Override one setting.")
-    ] = [],  # noqa: B006
+    set_: SetOption = [],  # noqa: B006
 ) -> None:
     """Write the pipeline as YAML that Kubeflow Pipelines v2 takes."""
     with _errors() as console:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 import pytest
 from typer.testing import CliRunner
 
-from tfx_pipeline.cli import FAILURE, app
+from tfx_pipeline.cli import app
+from tfx_pipeline.command_line import FAILURE
 from tfx_pipeline.kubeflow.client import TOKEN_VARIABLE
 
 CRON = "0 30 2 * * *"
