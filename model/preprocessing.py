@@ -103,7 +103,6 @@ def _visit_features(timestamp: tf.RaggedTensor, request: tf.RaggedTensor, period
     hours = tf.cast(visit - before, tf.float32) / SECONDS_PER_HOUR
     gap = tf.math.log1p(tf.maximum(hours, 0.0))
     ends = tft.quantiles(start.flat_values, periods, epsilon=0.1 / periods)  # [1, periods - 1]
-    ends = tf.concat([tf.cast(ends, tf.float32), [[tf.cast(latest, tf.float32)]]], axis=1)
     mean, variance = tft.mean(gap.flat_values), tft.var(gap.flat_values)
     return {
         VISIT_TIME: visit,
@@ -111,11 +110,18 @@ def _visit_features(timestamp: tf.RaggedTensor, request: tf.RaggedTensor, period
         VISIT_HOUR: visit // SECONDS_PER_HOUR % 24,
         # The epoch began on a Thursday; 0 is Monday, as in ISO 8601.
         VISIT_WEEKDAY: (visit // SECONDS_PER_DAY + 3) % 7,
-        VISIT_PERIOD: tf.ragged.map_flat_values(_bucket, visit, ends),
+        VISIT_PERIOD: tf.ragged.map_flat_values(_period, visit, ends[0], latest),
         REQUEST_KNOWN: known,
     }
 
 
-def _bucket(visit: tf.Tensor, ends: tf.Tensor) -> tf.Tensor:
-    """How many of the sorted `ends` [1, periods] come no later than each time [N]: int64 [N]."""
-    return tf.searchsorted(ends[0], tf.cast(visit, tf.float32), side="right", out_type=tf.int64)
+def _period(visit: tf.Tensor, ends: tf.Tensor, latest: tf.Tensor) -> tf.Tensor:
+    """The period of each time [N]: int64 [N].
+
+    Args:
+      visit: times.
+      ends: sorted, of the log's periods but its last one; rounded, as floats are.
+      latest: the log's end.
+    """
+    period = tf.searchsorted(ends, tf.cast(visit, ends.dtype), side="right", out_type=tf.int64)
+    return tf.where(visit > latest, tf.size(ends, tf.int64) + 1, period)

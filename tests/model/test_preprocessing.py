@@ -40,6 +40,14 @@ def vocabulary_path(folder) -> str:
     )
 
 
+def as_served(folder, requests: list[bytes]) -> dict:
+    """What the graph makes of requests, which have no targets."""
+    graph = tft.TFTransformOutput(str(folder / "graph"))
+    spec = graph.raw_feature_spec()
+    spec = {name: spec[name] for name in spec if name not in features.TARGET_FEATURES}
+    return graph.transform_features_layer()(tf.io.parse_example(requests, spec))
+
+
 def test_the_vocabulary_is_of_items_with_enough_engaged_sessions(transformed):
     lines = tf.io.gfile.GFile(vocabulary_path(transformed)).read().split("\n")
     assert lines == [*VOCABULARY, ""]
@@ -90,17 +98,23 @@ def test_a_user_without_history(evaluation):
 
 
 def test_a_request_is_as_one_at_serving(transformed):
-    layer = tft.TFTransformOutput(str(transformed / "graph"))
-    spec = layer.raw_feature_spec()
-    spec = {name: spec[name] for name in spec if name not in features.TARGET_FEATURES}
     late = [(MONDAY + 5 * HOUR, [("a", 1)])]
     requests = [example(late, MONDAY + 30 * HOUR), example(late), example()]
-    found = layer.transform_features_layer()(tf.io.parse_example(requests, spec))
+    found = as_served(transformed, requests)
     assert found[preprocessing.REQUEST_KNOWN].numpy().tolist() == [1, 0, 0]
     assert found[preprocessing.VISIT_HOUR].to_list() == [[5, 6], [5, 5], [0]]
     # With neither events nor a time, the request is made at the latest session of the log.
     assert found[preprocessing.VISIT_WEEKDAY].to_list() == [[0, 1], [0, 0], [2]]
     assert found[features.ITEM_INDEX].to_list() == [[[A]], [[A]], []]
+
+
+def test_only_what_is_later_than_all_training_sessions_is_in_the_last_period(transformed, train):
+    assert train[preprocessing.VISIT_PERIOD].flat_values.numpy().max() < PERIODS
+    latest = max(time for user in TRAIN for time, _ in user)
+    found = as_served(transformed, [example((), latest), example((), latest + 1)])
+    [[at_the_end], [later]] = found[preprocessing.VISIT_PERIOD].to_list()
+    assert at_the_end < PERIODS
+    assert later == PERIODS
 
 
 def test_catalogue_counts_engaged_sessions(transformed, item_table, train):
