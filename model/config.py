@@ -70,6 +70,9 @@ class TrainConfig(_Section):
     epochs: Positive = Field(12, description="at most")
     patience: Positive = Field(2, description="epochs without a better validation NDCG@20")
     batch_size: Positive = Field(48, description="users per step")
+    min_steps: Positive = Field(
+        16, description="of an epoch; the users of a small log are read again until it has as many"
+    )
     targets_per_user: Positive = Field(8, description="next sessions predicted per user and step")
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     weight_decay: Annotated[float, Field(ge=0)] = 0.0

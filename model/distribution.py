@@ -6,6 +6,7 @@ same `run_fn`, each with its own TF_CONFIG; the first, the chief, writes what th
 """
 
 import functools
+import math
 import os
 from collections.abc import Callable, Sequence
 
@@ -59,6 +60,37 @@ def users_per_replica(strategy: tf.distribute.Strategy, batch_size: int) -> int:
             f"{batch_size}"
         )
     return batch_size // replicas
+
+
+def steps_of_an_epoch(
+    strategy: tf.distribute.Strategy, epoch: Callable[[Shard], tf.data.Dataset]
+) -> int:
+    """How many steps it takes until the worker with the most batches has read its part.
+
+    Args:
+      strategy: of the workers and their replicas.
+      epoch: the batches of a part of the users, each for one replica.
+    """
+    replicas = strategy.num_replicas_in_sync
+    # Without a strategy there is no list of devices to ask for.
+    per_worker = len(strategy.extended.worker_devices) if replicas > 1 else 1
+    workers = replicas // per_worker
+    batches = (epoch((workers, worker)).reduce(0, lambda n, _: n + 1) for worker in range(workers))
+    return math.ceil(max(int(count) for count in batches) / per_worker)
+
+
+def check_same(strategy: tf.distribute.Strategy, value: int, what: str) -> None:
+    """Compare a number of this worker with that of the others.
+
+    Raises:
+      ValueError: they differ; every worker raises it.
+    """
+    if strategy.num_replicas_in_sync == 1:
+        return
+    of_replicas = strategy.gather(strategy.run(lambda: tf.constant([value])), axis=0)
+    values = of_replicas.numpy().tolist()
+    if len(set(values)) > 1:
+        raise ValueError(f"The workers differ in {what}. Received: {values}, by replica")
 
 
 def to_replicas(

@@ -2,7 +2,6 @@
 
 import functools
 import json
-import math
 import os
 import time
 from collections.abc import Callable
@@ -13,7 +12,15 @@ from model.averaging import WeightAverage
 from model.batches import Targets
 from model.checkpoints import PROGRESS, EpochCheckpoint
 from model.config import TrainConfig
-from model.distribution import WHOLE, Shard, is_chief, to_every_replica, to_replicas
+from model.distribution import (
+    WHOLE,
+    Shard,
+    check_same,
+    is_chief,
+    steps_of_an_epoch,
+    to_every_replica,
+    to_replicas,
+)
 from model.history import History
 from model.session_model import SessionModel, make_weights
 from model.validation import CUTOFF
@@ -36,7 +43,7 @@ def fit(
       model: not trained yet, made in the scope of the strategy that it is trained with.
       config: of the optimisation.
       training: batches of sessions to predict, each for one replica, of a part of the users, in the
-        epoch of this number; as many in each.
+        epoch of this number; as many in each epoch.
       validation: batches of one session per user.
       run_dir: for TensorBoard's files and `history.json`.
       epochs: stop after as many, on the same schedule of the learning rate.
@@ -46,8 +53,7 @@ def fit(
       The number of epochs with the best validation NDCG; of all, if there is no validation.
     """
     strategy = model.distribute_strategy
-    batches = int(training(0, WHOLE).reduce(0, lambda count, _: count + 1))
-    steps = math.ceil(batches / strategy.num_replicas_in_sync)
+    steps = max(steps_of_an_epoch(strategy, functools.partial(training, 0)), config.min_steps)
     schedule = tf.keras.optimizers.schedules.CosineDecay(
         0.0,
         decay_steps=steps * config.epochs,
@@ -69,6 +75,7 @@ def fit(
     average = WeightAverage(config.weight_average)
     state = EpochCheckpoint(checkpoint, average, stop if validation else None)
     done = state.epochs
+    check_same(strategy, done, f"how many epochs they find in {checkpoint}, which all have to read")
     if done:
         PROGRESS.info("going on after epoch %d", done)
         make_weights(model, training(0, WHOLE))

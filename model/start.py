@@ -1,6 +1,7 @@
 """A model before its training, and what it is trained on."""
 
 import functools
+import itertools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -70,10 +71,13 @@ def begin(
 
     def training(epoch: int, shard: Shard) -> tf.data.Dataset:
         seed = config.seed + _SEED_STEP * epoch
+        workers, worker = shard
+        if len(files) < workers:  # as tf.data's AutoShardPolicy: by file or, if few, by batch
+            batches = read(files, users, shuffle_seed=seed).shard(workers, worker)
+        else:
+            batches = read(files[worker::workers], users, shuffle_seed=seed)
         return training_batches(
-            read(files, users, shuffle_seed=seed)
-            .shard(*shard)
-            .map(PARADIGMS[model_config.paradigm]),
+            batches.map(PARADIGMS[model_config.paradigm]),
             vocabulary_size=len(items.item_ids),
             max_sessions=given["max_sessions"],
             targets_per_user=config.targets_per_user,
@@ -98,8 +102,9 @@ def is_warm(fn_args: FnArgs) -> bool:
 
 
 def of_split(fn_args: FnArgs, split: str) -> list[str]:
-    """The training files of one split; the folder's name is TFX's for it."""
-    return [path for path in fn_args.train_files if f"Split-{split}{os.sep}" in path]
+    """The training files of one split, sorted; the folder's name is TFX's for it."""
+    of_it = [pattern for pattern in fn_args.train_files if f"Split-{split}{os.sep}" in pattern]
+    return sorted(itertools.chain.from_iterable(map(tf.io.gfile.glob, of_it)))
 
 
 def read_batches(

@@ -1,19 +1,26 @@
 """Two replicas in a process, and two workers: the same training as that of one device."""
 
+import itertools
 import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
+import tensorflow_transform as tft
+from tiny_transform import arguments
 
+from model import features
+from model.config import TrainConfig
 from model.distribution import make_strategy, users_per_replica
 from model.fitting import read_curves
+from model.start import begin
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -40,11 +47,15 @@ def free_ports(count: int) -> list[int]:
     return ports
 
 
-def start_workers(*arguments: str) -> list[subprocess.Popen[str]]:
-    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(2)]}
+def start_workers(*of_each: Sequence[str]) -> list[subprocess.Popen[str]]:
+    cluster = {"worker": [f"127.0.0.1:{port}" for port in free_ports(len(of_each))]}
     return [
-        start("worker.py", *arguments, tf_config={"cluster": cluster, "task": task})
-        for task in ({"type": "worker", "index": 0}, {"type": "worker", "index": 1})
+        start(
+            "worker.py",
+            *arguments,
+            tf_config={"cluster": cluster, "task": {"type": "worker", "index": index}},
+        )
+        for index, arguments in enumerate(of_each)
     ]
 
 
@@ -78,12 +89,19 @@ def test_gradients_of_two_replicas_are_those_of_one_device():
 @pytest.fixture(scope="module")
 def four_users(transformed, tmp_path_factory) -> Path:
     """Two workers of two users a step, who are those of one process in the same step."""
-    folder = shutil.copytree(transformed, tmp_path_factory.mktemp("four") / "transformed")
+    return with_users(transformed, tmp_path_factory.mktemp("four") / "transformed", [4])
+
+
+def with_users(transformed: Path, folder: Path, users: list[int]) -> Path:
+    """A copy with the log's first users only, so many in each of the training split's files."""
+    shutil.copytree(transformed, folder)
     [path] = (folder / "Split-train").iterdir()
-    records = list(tf.data.TFRecordDataset(str(path), "GZIP").take(4).as_numpy_iterator())
-    with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
-        for record in records:
-            writer.write(record)
+    records = iter(list(tf.data.TFRecordDataset(str(path), "GZIP").as_numpy_iterator()))
+    path.unlink()
+    for part, count in enumerate(users):
+        with tf.io.TFRecordWriter(str(path.with_name(f"part-{part}.gz")), "GZIP") as writer:
+            for record in itertools.islice(records, count):
+                writer.write(record)
     return folder
 
 
@@ -117,21 +135,50 @@ MULTI = ("--train", json.dumps({"strategy": "multi-worker"}))
 
 @pytest.mark.slow
 def test_two_workers_train_the_same_model_as_one_process(four_users, base, whole, tmp_path):
-    chief, worker = start_workers(str(four_users), str(tmp_path), "--base", base, *MULTI)
+    given = (str(four_users), str(tmp_path), "--base", base, *MULTI)
+    chief, worker = start_workers(given, given)
     assert "epoch 2 of at most 2" in end(chief)
     end(worker)
     assert_same_training(tmp_path, whole)
     assert not list((tmp_path / "checkpoints").iterdir())
 
 
+def test_a_part_of_the_users_is_some_files_or_where_there_are_few_some_batches(
+    transformed, tmp_path
+):
+    def users_of_parts(files: list[int], parts: int) -> list[int]:
+        folder = with_users(transformed, tmp_path / f"{len(files)}-{parts}", files)
+        fn_args = arguments(folder, tmp_path / "made", 2, batch_size=1)
+        config = TrainConfig.model_validate_json(fn_args.custom_config["train"])
+        transform = tft.TFTransformOutput(fn_args.transform_graph_path)
+        start = begin(fn_args, transform, config, features.TRAIN_SPLIT)
+        read = [start.training(0, (parts, part)) for part in range(parts)]
+        return [sum(1 for _ in batches) for batches in read]
+
+    assert users_of_parts([3, 1], 2) == [3, 1]
+    assert users_of_parts([1, 1, 3], 2) == [4, 1]
+    assert users_of_parts([5], 2) == [3, 2]
+    assert users_of_parts([2, 1], 1) == [3]
+
+
 @pytest.mark.slow
-def test_killed_workers_go_on_after_the_last_whole_epoch(four_users, base, whole, tmp_path):
-    given = (str(four_users), str(tmp_path), "--base", base, *MULTI)
-    chief, worker = start_workers(*given, "--die-after", "2")
+def test_killed_workers_of_a_file_each_go_on_together(transformed, base, whole, tmp_path):
+    files, made = with_users(transformed, tmp_path / "transformed", [2, 2]), tmp_path / "made"
+    given = (str(files), str(made), "--base", base, *MULTI)
+    dying = (*given, "--die-after", "2")
+    chief, worker = start_workers(dying, dying)
     chief.wait(300)
     worker.kill()
     worker.wait(30)
-    chief, worker = start_workers(*given)
+
+    elsewhere = (str(files), str(tmp_path / "elsewhere"), *given[2:])
+    for process in start_workers(given, elsewhere):
+        printed, _ = process.communicate(timeout=300)
+        assert process.returncode != 0
+        assert "The workers differ in how many epochs they find in" in printed
+        assert "which all have to read. Received: [1, 0], by replica" in printed
+
+    chief, worker = start_workers(given, given)
     assert "going on after epoch 1" in end(chief)
     assert "going on after epoch 1" in end(worker)
-    assert_same_training(tmp_path, whole)
+    assert_same_training(made, whole)

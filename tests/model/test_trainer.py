@@ -12,7 +12,7 @@ from model.config import TrainConfig
 from model.fitting import fit, read_curves
 from model.trainer import run_fn
 
-CONFIG = TrainConfig(epochs=4, patience=3, learning_rate=0.05)
+CONFIG = TrainConfig(min_steps=1, epochs=4, patience=3, learning_rate=0.05)
 USERS = history([[(0, [(1, 1)]), (1, [(2, 1)])], [(0, [(3, 1)])]])
 # Two batches of unlike loss and of three and one target sessions.
 BATCHES = [
@@ -41,12 +41,20 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_target_sessions(tmp_path):
     first, second = (float(model.compute_loss(batch)) for batch in BATCHES)
     assert abs(first - second) > 0.1
     # A learning rate of almost 0: both steps see the same weights.
-    config = TrainConfig(epochs=1, learning_rate=1e-12)
+    config = TrainConfig(min_steps=1, epochs=1, learning_rate=1e-12)
     fit(model, config, every_epoch(BATCHES), dataset(BATCHES), str(tmp_path))
     found = curves(tmp_path)
     assert set(found) == {"loss", "seconds", "val_loss", "val_ndcg@20", "val_recall@20"}
     np.testing.assert_allclose(found["loss"], [(3 * first + second) / 4], rtol=1e-5)
     np.testing.assert_allclose(found["val_loss"], found["loss"], rtol=1e-5)
+
+
+@pytest.mark.parametrize(("least", "steps"), [(1, 2), (5, 5)])
+def test_a_small_log_is_read_again_until_an_epoch_has_enough_steps(tmp_path, least, steps):
+    model = small_model([4, 3, 2, 1])
+    config = TrainConfig(min_steps=least, epochs=2)
+    fit(model, config, every_epoch(BATCHES), None, str(tmp_path))
+    assert model.optimizer.iterations.numpy() == 2 * steps
 
 
 @pytest.mark.parametrize(
@@ -60,7 +68,7 @@ def test_the_best_epoch_is_kept(tmp_path, patience):
     """Training wants items 1 to 3, validation the last item of all: each epoch is worse."""
     model = small_model([1, 1, 1, 1, *[1] * 30], rank_weight=0.0)
     train = every_epoch(BATCHES[:1])
-    config = TrainConfig(epochs=4, patience=patience, learning_rate=0.3)
+    config = TrainConfig(min_steps=1, epochs=4, patience=patience, learning_rate=0.3)
     fit(model, config, train, dataset([VALIDATION]), str(tmp_path))
     ndcg = curves(tmp_path)["val_ndcg@20"]
     assert max(ndcg) > ndcg[-1], ndcg

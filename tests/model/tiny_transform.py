@@ -114,7 +114,13 @@ def arguments(
         dropout=0.1,
         rank_weight=rank_weight,
     )
-    settings = {"epochs": 2, "batch_size": 4, "targets_per_user": 2, "learning_rate": 0.01}
+    settings = {
+        "epochs": 2,
+        "batch_size": 4,
+        "min_steps": 1,
+        "targets_per_user": 2,
+        "learning_rate": 0.01,
+    }
     return SimpleNamespace(
         custom_config={
             "model": model.model_dump_json(),
