@@ -13,6 +13,8 @@ import tensorflow as tf
 from model.config import ModelConfig
 from model.repeat import Repeats
 
+# With more items in the vocabulary, scoring all of them takes most of a training step.
+LARGE_CATALOGUE = 50_000
 SAMPLERS = {
     "uniform": tf.random.uniform_candidate_sampler,
     "log-uniform": tf.random.log_uniform_candidate_sampler,
@@ -40,6 +42,13 @@ def whole_catalogue(target_index: tf.Tensor, vocabulary_size: int) -> Candidates
     column = tf.where(in_catalogue, target_index - 1, 0)
     every = tf.range(1, vocabulary_size + 1, dtype=tf.int64)
     return Candidates(every, column, tf.constant(0.0))
+
+
+def is_sampled(retrieval_loss: str, vocabulary_size: int) -> bool:
+    """Whether training scores a sample; `retrieval_loss` is the configuration's."""
+    if retrieval_loss == "auto":
+        return vocabulary_size > LARGE_CATALOGUE
+    return retrieval_loss == "sampled"
 
 
 class CandidateSampler:

@@ -47,14 +47,16 @@ class ModelConfig(_Section):
         64, description="of the trend; each has as many training sessions as the others"
     )
     request_time: bool = Field(True, description="let the time of the request change the scores")
-    retrieval_loss: Literal["full", "sampled"] = Field(
-        "full", description="softmax over the catalogue, or over a sample where that is large"
+    retrieval_loss: Literal["auto", "full", "sampled"] = Field(
+        "auto",
+        description="softmax over the catalogue, over a sample of it, or over a sample if the "
+        "vocabulary has more than 50,000 items",
     )
     sampled_negatives: Positive = Field(
-        1024, description="items drawn for each step, beside the batch's own; sampled only"
+        1024, description="of a sample: items drawn for each step, beside the batch's own"
     )
     sampling: Literal["log-uniform", "uniform"] = Field(
-        "log-uniform", description="popular items more often, or all alike; sampled only"
+        "log-uniform", description="of a sample: popular items more often, or all alike"
     )
     rank_loss: Literal["softmax", "listmle", "approx_ndcg"] = Field(
         "softmax", description="listwise loss over the items that a session showed"

@@ -7,7 +7,7 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from model.batches import Targets
-from model.candidates import CandidateSampler, add_repeats, whole_catalogue
+from model.candidates import CandidateSampler, add_repeats, is_sampled, whole_catalogue
 from model.catalogue import Catalogue
 from model.config import ModelConfig
 from model.distribution import sum_over_replicas
@@ -68,7 +68,7 @@ class SessionModel(tfrs.Model):
         if config.rank_weight:
             self.rank_head = RankHead(config.dim, _exposures(catalogue))
         self._sampler = None
-        if config.retrieval_loss == "sampled":
+        if is_sampled(config.retrieval_loss, self.vocabulary_size):
             self._sampler = CandidateSampler(config, catalogue.count)
         self._rank_task = tfrs.tasks.Ranking(
             loss=RANK_LOSSES[config.rank_loss](reduction=tf.keras.losses.Reduction.SUM)

@@ -7,7 +7,13 @@ from tiny_gradients import value_and_gradient
 from tiny_model import history, make_random, small_model, target
 
 from model import candidates
-from model.candidates import Candidates, CandidateSampler, add_repeats, whole_catalogue
+from model.candidates import (
+    Candidates,
+    CandidateSampler,
+    add_repeats,
+    is_sampled,
+    whole_catalogue,
+)
 from model.config import ModelConfig
 from model.losses import PADDING, retrieval_loss
 from model.repeat import Repeats
@@ -134,6 +140,19 @@ def random_model(**options):
     model = small_model([8, 4, 2, 1, 1, 1], rank_weight=0.5, **options)
     make_random(model)
     return model
+
+
+@pytest.mark.parametrize(
+    ("name", "items", "expected"),
+    [
+        ("auto", 50_000, False),
+        ("auto", 50_001, True),
+        ("full", 90_000, False),
+        ("sampled", 3, True),
+    ],
+)
+def test_a_large_catalogue_is_sampled_unless_the_configuration_says(name, items, expected):
+    assert is_sampled(name, items) is expected
 
 
 @pytest.mark.parametrize("options", [{}, {"repeat": False}, {"shared_embedding": False}])
