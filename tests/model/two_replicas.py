@@ -5,7 +5,12 @@ import tensorflow as tf
 from tiny_model import SMALL, catalogue, history, make_random, small_model, target
 
 from model.config import ModelConfig
-from model.distribution import to_every_replica, to_replicas
+from model.distribution import (
+    check_same,
+    steps_of_an_epoch,
+    to_every_replica,
+    to_replicas,
+)
 from model.session_model import SessionModel, make_weights
 
 FIRST = [(0, [(1, 1)]), (1, [(2, 1)])], [(0, [(3, 1)])]
@@ -58,6 +63,8 @@ def main() -> None:
 
     numbers = tf.data.Dataset.range(5)
     epochs = [lambda shard: numbers, lambda shard: numbers.map(lambda number: 10 + number)]
+    assert steps_of_an_epoch(strategy, epochs[0]) == 3
+    check_same(strategy, 3, "steps")
     steps = list(to_replicas(strategy, 3, epochs))
     read = [[int(part) for part in strategy.experimental_local_results(step)] for step in steps]
     assert read == [[0, 1], [2, 3], [4, 0], [10, 11], [12, 13], [14, 10]], read
