@@ -27,8 +27,6 @@ from tfx_pipeline.kubeflow.cli import app as kubeflow
 
 PUSHES_ONE = "`sessionrec run` pushes one."
 ALERT = 3
-# As the client's default.
-MAX_REQUEST_BYTES = 64 * 2**20
 # The model does not read who the user is, only what they did.
 ANONYMOUS = "anonymous"
 
@@ -74,6 +72,7 @@ def serve(
 ) -> None:
     """Serve the pushed model on loopback with the embedded server, until interrupted."""
     settings = load(config, set_)
+    from serving import DEFAULT_MAX_MESSAGE_BYTES
     from serving.server.__main__ import main as serve_model
 
     if not any(Path(settings.serving_folder).glob("[0-9]*")):
@@ -83,7 +82,7 @@ def serve(
         "port": chosen,
         "model_name": settings.pipeline.name,
         "model_base_path": Path(settings.serving_folder).absolute(),
-        "grpc_channel_arguments": f"grpc.max_receive_message_length={MAX_REQUEST_BYTES}",
+        "grpc_channel_arguments": f"grpc.max_receive_message_length={DEFAULT_MAX_MESSAGE_BYTES}",
     }
     sys.exit(serve_model([f"--{name}={value}" for name, value in flags.items()]))
 

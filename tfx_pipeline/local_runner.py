@@ -84,8 +84,8 @@ def _run_alone(config: Config, console: Console, until: str | None) -> None:
         raise
     except Exception as error:
         logging.exception("%s failed", progress.stage)
-        inputs = _input_folders(pipeline, progress.stage)
-        raise StageError(f"{progress.stage} failed: {_reason(error, config, inputs)}") from error
+        reason = _reason(error, config, pipeline, progress.stage)
+        raise StageError(f"{progress.stage} failed: {reason}") from error
     finally:
         logging.getLogger().removeHandler(progress)
         with contextlib.suppress(
@@ -131,7 +131,7 @@ def _input_folders(pipeline: tfx.dsl.Pipeline, stage: str) -> list[Path]:
     return [root / producer for producer in sorted(filter(None, producers))]
 
 
-def _reason(error: Exception, config: Config, inputs: list[Path]) -> str:
+def _reason(error: Exception, config: Config, pipeline: tfx.dsl.Pipeline, stage: str) -> str:
     text = str(error).strip()
     if any(words in text for words in DISK_IS_FULL):
         return (
@@ -140,9 +140,10 @@ def _reason(error: Exception, config: Config, inputs: list[Path]) -> str:
         )
     first = f"{type(error).__name__}: {(text or type(error).__name__).splitlines()[0]}"
     if any(words in first for words in IS_DAMAGED):
+        folders = " or ".join(map(str, _input_folders(pipeline, stage)))
         return (
             f"what it reads is damaged ({first[:120]}). Remove the damaged artifact from "
-            f"{' or '.join(map(str, inputs))} and start the same command again: it is made anew."
+            f"{folders} and start the same command again: it is made anew."
         )
     return first
 

@@ -7,7 +7,6 @@ import grpc
 from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
 
 DEFAULT_TIMEOUT_SECONDS = 5.0
-DEFAULT_MAX_MESSAGE_BYTES = 64 * 2**20
 _MAX_ATTEMPTS = 5  # gRPC allows no more
 
 

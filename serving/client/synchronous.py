@@ -7,10 +7,10 @@ from typing import Self, TypeVar
 import grpc
 import numpy as np
 
+from serving import DEFAULT_MAX_MESSAGE_BYTES
 from serving.client import calls
 from serving.client.calls import Call, Recommendation, RecommenderError, VersionStatus
 from serving.client.channel import (
-    DEFAULT_MAX_MESSAGE_BYTES,
     DEFAULT_TIMEOUT_SECONDS,
     channel_options,
     stub_methods,
