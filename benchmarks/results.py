@@ -24,7 +24,7 @@ class Row:
     """One measured figure.
 
     Attributes:
-      low, high: its 95% interval.
+      low, high: its 95% interval; of a load, its lowest and highest round.
       seed: of a learned method's training; None is the mean over all its seeds, or a method that
         has none.
       seconds: how long the method took to produce all that the figure is computed from.

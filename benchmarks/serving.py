@@ -1,7 +1,8 @@
 """`sessionrec benchmark serving`: the embedded server under load, the bare call and the floor.
 
 A server is loaded in a closed loop for its most and then, in an open loop, at half of that rate;
-the bare call answers the same requests at the same rate, in one process without gRPC.
+the bare call answers the same requests at the same rate, in one process without gRPC. At half, the
+two take turns, so that what else the machine does meets both.
 """
 
 import json
@@ -26,6 +27,7 @@ BENCHMARK = "serving"
 SERVER = "sessionrec"
 DEFAULT, ENCODE = "serving_default", "encode"
 BATCHES = (1, 16)
+ROUNDS = 5
 THROUGHPUT = "throughput_per_s"
 # A catalogue whose item vectors have nothing in common.
 UNSTRUCTURED_ITEMS, UNSTRUCTURED = 100_000, "unstructured"
@@ -58,39 +60,43 @@ def benchmark_serving(
         users = _users(folder)
         rows += _recall(f"{items}-{CLUSTERS}", folder, command)
         for index in (EXACT, CLUSTERS):
-            for load in _of_index(folder / index, f"{items}-{index}", users, seconds):
-                rows += _rows(load, command, console)
-        rows += _rows(
-            numpy_floor(f"{items}-{EXACT}-batch-1-alone", items, seconds), command, console
-        )
+            for rounds in _of_index(folder / index, f"{items}-{index}", users, seconds):
+                rows += _rows(rounds, command, console)
+        floor = numpy_floor(f"{items}-{EXACT}-batch-1-alone", items, seconds)
+        rows += _rows([floor], command, console)
     name = f"{UNSTRUCTURED_ITEMS}-{UNSTRUCTURED}"
     folder = _models(models, UNSTRUCTURED_ITEMS, console, has_topics=False)
     rows += _recall(f"{name}-{CLUSTERS}", folder, command)
     model = tf.saved_model.load(str(folder / CLUSTERS / "1"))
     bare = InProcess(model.signatures[DEFAULT], _users(folder), 1)
-    rows += _rows(bare.closed(f"{name}-{CLUSTERS}-batch-1-alone", seconds), command, console)
+    rows += _rows([bare.closed(f"{name}-{CLUSTERS}-batch-1-alone", seconds)], command, console)
     write_results(rows, output)
     plot_serving(rows, output)
     console.print(f"results: {output}")
 
 
-def _of_index(base: Path, name: str, users: list[bytes], seconds: float) -> Iterator[Load]:
-    """The loads of one servable: served at most and at half of it, bare alone and at that half."""
-    half = {}
+def _of_index(base: Path, name: str, users: list[bytes], seconds: float) -> Iterator[list[Load]]:
+    """The rounds of each load of one servable: bare, served at most, and both at half of that."""
+    model = tf.saved_model.load(str(base / "1"))
+    encode = InProcess(model.signatures[ENCODE], users, 1)
+    yield [encode.closed(f"{name}-{ENCODE}-batch-1-alone", seconds)]
     with Server(base) as server:
         for batch in BATCHES:
+            loads = f"{name}-batch-{batch}"
             requests = _requests(users, batch)
-            most = server.load(f"{name}-batch-{batch}-maximum", requests, 0.0, seconds)
-            yield most
-            half[batch] = most.per_second / 2
-            yield server.load(f"{name}-batch-{batch}-half", requests, half[batch], seconds)
-    model = tf.saved_model.load(str(base / "1"))
-    bare = InProcess(model.signatures[ENCODE], users, 1)
-    yield bare.closed(f"{name}-{ENCODE}-batch-1-alone", seconds)
-    for batch in BATCHES:
-        bare = InProcess(model.signatures[DEFAULT], users, batch)
-        yield bare.closed(f"{name}-batch-{batch}-alone", seconds)
-        yield bare.open(f"{name}-batch-{batch}-half", half[batch], seconds)
+            bare = InProcess(model.signatures[DEFAULT], users, batch)
+            yield [bare.closed(f"{loads}-alone", seconds)]
+            most = server.load(f"{loads}-maximum", requests, 0.0, seconds)
+            yield [most]
+            half = most.per_second / 2
+            turns = [
+                (
+                    server.load(f"{loads}-half", requests, half, seconds),
+                    bare.open(f"{loads}-half", half, seconds),
+                )
+                for _ in range(ROUNDS)
+            ]
+            yield from map(list, zip(*turns, strict=True))
 
 
 def _models(models: Path, items: int, console: Console, has_topics: bool = True) -> Path:
@@ -129,32 +135,40 @@ def _recall(dataset: str, folder: Path, command: str) -> list[Row]:
     report = json.loads(path.read_text())
     names = [name for name in report if name.startswith("recall_vs_exact")]
     return [
-        _row(dataset, SERVER, name, report[name], 0.0, command)
+        _row(dataset, SERVER, name, [report[name]], 0.0, command)
         for name in (*names, "share_of_items_read")
     ]
 
 
-def _rows(load: Load, command: str, console: Console) -> list[Row]:
-    found = dict(
-        zip(
-            (P50_MS, P95_MS, P99_MS),
-            np.percentile(load.latencies, [50, 95, 99]) * 1e3,
-            strict=True,
-        )
-    )
-    found[THROUGHPUT] = load.per_second
-    found |= {CPU_S: load.cpu_s, PEAK_MB: load.peak_mb}
-    console.print(
-        f"  {load.name:<44}{load.method:<12}"
-        + "".join(f"{metric} {value:.2f}  " for metric, value in found.items())
-    )
-    return [
-        _row(load.name, load.method, metric, value, load.seconds, command)
-        for metric, value in found.items()
+def _rows(rounds: Sequence[Load], command: str, console: Console) -> list[Row]:
+    name, method = rounds[0].name, rounds[0].method
+    seconds = sum(load.seconds for load in rounds)
+    figures = [_figures(load) for load in rounds]
+    rows = [
+        _row(name, method, metric, [found[metric] for found in figures], seconds, command)
+        for metric in figures[0]
     ]
+    medians = "  ".join(f"{row.metric} {row.value:.2f}" for row in rows)
+    console.print(f"  {name:<44}{method:<12}{medians}")
+    return rows
 
 
-def _row(dataset: str, method: str, metric: str, value: float, seconds: float, command: str) -> Row:
-    value = round(float(value), 4)
+def _figures(load: Load) -> dict[str, float]:
+    p50, p95, p99 = np.percentile(load.latencies, [50, 95, 99]) * 1e3
+    return {
+        P50_MS: p50,
+        P95_MS: p95,
+        P99_MS: p99,
+        THROUGHPUT: load.per_second,
+        CPU_S: load.cpu_s,
+        PEAK_MB: load.peak_mb,
+    }
+
+
+def _row(
+    dataset: str, method: str, metric: str, values: Sequence[float], seconds: float, command: str
+) -> Row:
+    """The median, between the lowest and the highest."""
+    value, low, high = (round(float(of), 4) for of in (np.median(values), min(values), max(values)))
     seconds = round(seconds, 3)
-    return Row(BENCHMARK, dataset, method, metric, value, value, value, None, seconds, command)
+    return Row(BENCHMARK, dataset, method, metric, value, low, high, None, seconds, command)
