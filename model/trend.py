@@ -33,7 +33,8 @@ class Trend(tf.keras.layers.Layer):
         self._last = int(np.flatnonzero(period_count.any(axis=1)).max(initial=0))
         counts = [decayed_counts(period_count[: self._last + 1], decay) for decay in DECAYS]
         shares = [count / np.maximum(count.mean(1, keepdims=True), 1e-6) for count in counts]
-        self._log_share = tf.constant(np.log(np.stack(shares) + FLOOR), tf.float32)
+        # [V, periods, decays]: the items of a step are rows side by side.
+        self._log_share = tf.constant(np.log(np.stack(shares).T + FLOOR), tf.float32)
         self._mix = self.add_weight(name="mix", shape=[len(DECAYS)], initializer="zeros")
         self._gate = tf.keras.layers.Dense(1, kernel_initializer="zeros")
         # A row for the periods without sessions too: the configuration alone decides the shape, and
@@ -54,12 +55,11 @@ class Trend(tf.keras.layers.Layer):
           state: the user's state at the request, [B, K, dim]; it says how much the trend counts.
           index: vocabulary indices of the items, 1..V, [C].
         """
-        log_share = tf.gather(self._log_share, index - 1, axis=2)
-        mixed = tf.tensordot(self._mix, log_share, 1)  # [periods, C]
+        mixed = tf.tensordot(tf.gather(self._log_share, index - 1), self._mix, 1)  # [C, periods]
         # A product: the gradient of a gather of rows as wide as the catalogue is slow.
         row = tf.reshape(tf.minimum(period, self._last + 1), [-1])
         row = tf.one_hot(row, self._last + 2)
-        return tf.matmul(row, mixed) * self.weight(state)
+        return tf.matmul(row, mixed, transpose_b=True) * self.weight(state)
 
     def weight(self, state: tf.Tensor) -> tf.Tensor:
         """How much the trend counts for users of states [B, K, dim]: [B * K, 1]."""
@@ -67,7 +67,7 @@ class Trend(tf.keras.layers.Layer):
 
     def table(self) -> tf.Tensor:
         """The trend of every item at each period, the last for all later ones: [periods, V]."""
-        return tf.tensordot(self._mix, self._log_share, 1)
+        return tf.transpose(tf.tensordot(self._log_share, self._mix, 1))
 
 
 def decayed_counts(period_count: np.ndarray, decay: float) -> np.ndarray:
