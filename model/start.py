@@ -69,7 +69,7 @@ def begin(
 
     users = users_per_replica(tf.distribute.get_strategy(), config.batch_size)
 
-    def training(epoch: int, shard: Shard) -> tf.data.Dataset:
+    def training(epoch: int, shard: Shard, seen_until: int | None = None) -> tf.data.Dataset:
         seed = config.seed + _SEED_STEP * epoch
         workers, worker = shard
         if len(files) < workers:  # as tf.data's AutoShardPolicy: by file or, if few, by batch
@@ -83,17 +83,19 @@ def begin(
             targets_per_user=config.targets_per_user,
             unknown_request_time=config.unknown_request_time,
             seed=seed,
+            seen_until=seen_until,
         )
 
     make = functools.partial(SessionModel, model_config, items, given["max_sessions"])
     model = make()
+    seen_until = None
     if is_warm(fn_args):
         PROGRESS.info("starting from the weights of %s", fn_args.base_model)
         make_weights(model, training(0, WHOLE))
         vocabulary = transform.vocabulary_file_by_name(features.ITEM_VOCABULARY)
         name = Path(tf.compat.as_str_any(vocabulary)).name
-        warm_start(model, items, fn_args.base_model, name)
-    return Start(items, make, model, training)
+        seen_until = warm_start(model, items, fn_args.base_model, name)
+    return Start(items, make, model, functools.partial(training, seen_until=seen_until))
 
 
 def is_warm(fn_args: FnArgs) -> bool:
