@@ -1,10 +1,12 @@
 """From Transform's output to what a training step reads: histories and sessions to predict."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from model import features, preprocessing
+from model.distribution import WHOLE, Shard
 from model.history import History, from_transformed
 from model.losses import PADDING
 
@@ -25,30 +27,54 @@ class Targets(NamedTuple):
     label: tf.Tensor
 
 
+class TrainingData(NamedTuple):
+    """What is trained on.
+
+    Attributes:
+      read: batches of an epoch, by its number, and of a part of the users, as `numbered` has them.
+      sample: from those, of any epochs, to what a step reads; it is traced once for all of them.
+    """
+
+    read: Callable[[int, Shard], tf.data.Dataset]
+    sample: Callable[[tf.data.Dataset], tf.data.Dataset]
+
+    def example(self) -> tf.data.Dataset:
+        """Batches like those of any epoch."""
+        return self.sample(self.read(0, WHOLE))
+
+
+def numbered(dataset: tf.data.Dataset, seed: int) -> tf.data.Dataset:
+    """Each element with the seed and its place, int64: (seed, (place, element))."""
+    seeds = tf.data.Dataset.from_tensors(tf.constant(seed, tf.int64)).repeat()
+    return tf.data.Dataset.zip((seeds, dataset.enumerate()))
+
+
 def training_batches(
     dataset: tf.data.Dataset,
     *,
+    arrange: Callable[[dict], dict],
     vocabulary_size: int,
     max_sessions: int,
     targets_per_user: int,
     unknown_request_time: float,
-    seed: int,
     seen_until: int | None = None,
 ) -> tf.data.Dataset:
     """Sample sessions of each history as targets; step t sees only the sessions before it.
 
     Args:
-      dataset: batches of Transform's output.
+      dataset: batches of Transform's output, `numbered`: seed and place decide what is sampled.
+      arrange: of the paradigm.
       vocabulary_size: V; a target needs an engaged item of index 1..V.
       max_sessions: longest history.
       targets_per_user: K; a user with fewer has targets without items.
       unknown_request_time: share of targets whose request time is hidden.
-      seed: of the sampling, the same every time the dataset is read.
       seen_until: sessions after it, in unix seconds, are sampled before all others.
     """
 
-    def to_batch(step: tf.Tensor, inputs: dict) -> tuple[History, Targets]:
-        seeds = tf.random.experimental.stateless_split([tf.cast(seed, tf.int64), step], 2)
+    def to_batch(seed: tf.Tensor, batch: tuple[tf.Tensor, dict]) -> tuple[History, Targets]:
+        place, inputs = batch
+        inputs = arrange(inputs)
+        seeds = tf.random.experimental.stateless_split([seed, place], 2)
         index = inputs[features.ITEM_INDEX][:, -max_sessions:]
         engaged = inputs[features.ENGAGED][:, -max_sessions:]
         draw = tf.random.stateless_uniform(
@@ -67,7 +93,7 @@ def training_batches(
         )
         return from_transformed(inputs, max_sessions), targets
 
-    return dataset.enumerate().map(to_batch, num_parallel_calls=2)
+    return dataset.map(to_batch, num_parallel_calls=2)
 
 
 def _sample(index, engaged, vocabulary_size: int, count: int, draw) -> tuple[tf.Tensor, tf.Tensor]:

@@ -97,6 +97,7 @@ def to_replicas(
     strategy: tf.distribute.Strategy,
     steps: int,
     epochs: Sequence[Callable[[Shard], tf.data.Dataset]],
+    sample: Callable[[tf.data.Dataset], tf.data.Dataset],
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
     """Epoch after epoch, each replica's batches of so many steps.
 
@@ -106,6 +107,7 @@ def to_replicas(
       strategy: shares out the batches of a worker among its replicas.
       steps: of an epoch.
       epochs: of each, the batches of a part of the users, each for one replica.
+      sample: from the batches of all epochs to what is read.
     """
 
     def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
@@ -113,7 +115,7 @@ def to_replicas(
         batches = steps * strategy.num_replicas_in_sync // workers
         shard = workers, context.input_pipeline_id
         parts = (epoch(shard).repeat().take(batches) for epoch in epochs)
-        return functools.reduce(tf.data.Dataset.concatenate, parts)
+        return sample(functools.reduce(tf.data.Dataset.concatenate, parts))
 
     return strategy.distribute_datasets_from_function(of_worker)
 

@@ -4,17 +4,14 @@ import functools
 import json
 import os
 import time
-from collections.abc import Callable
 
 import tensorflow as tf
 
 from model.averaging import WeightAverage
-from model.batches import Targets
+from model.batches import Targets, TrainingData
 from model.checkpoints import PROGRESS, EpochCheckpoint
 from model.config import TrainConfig
 from model.distribution import (
-    WHOLE,
-    Shard,
     check_same,
     is_chief,
     steps_of_an_epoch,
@@ -31,7 +28,7 @@ HISTORY_FILE = "history.json"
 def fit(
     model: SessionModel,
     config: TrainConfig,
-    training: Callable[[int, Shard], tf.data.Dataset],
+    training: TrainingData,
     validation: tf.data.Dataset | None,
     run_dir: str,
     epochs: int | None = None,
@@ -42,8 +39,7 @@ def fit(
     Args:
       model: not trained yet, made in the scope of the strategy that it is trained with.
       config: of the optimisation.
-      training: batches of sessions to predict, each for one replica, of a part of the users, in the
-        epoch of this number; as many in each epoch.
+      training: batches of sessions to predict, each for one replica; as many in each epoch.
       validation: batches of one session per user.
       run_dir: for TensorBoard's files and `history.json`.
       epochs: stop after as many, on the same schedule of the learning rate.
@@ -53,7 +49,7 @@ def fit(
       The number of epochs with the best validation NDCG; of all, if there is no validation.
     """
     strategy = model.distribute_strategy
-    steps = max(steps_of_an_epoch(strategy, functools.partial(training, 0)), config.min_steps)
+    steps = max(steps_of_an_epoch(strategy, functools.partial(training.read, 0)), config.min_steps)
     schedule = tf.keras.optimizers.schedules.CosineDecay(
         0.0,
         decay_steps=steps * config.epochs,
@@ -78,12 +74,14 @@ def fit(
     check_same(strategy, done, f"how many epochs they find in {checkpoint}, which all have to read")
     if done:
         PROGRESS.info("going on after epoch %d", done)
-        make_weights(model, training(0, WHOLE))
+        make_weights(model, training.example())
     if state.is_stopped:
         epochs = done
-    to_come = [functools.partial(training, epoch) for epoch in range(done, max(epochs, done + 1))]
+    to_come = [
+        functools.partial(training.read, epoch) for epoch in range(done, max(epochs, done + 1))
+    ]
     model.fit(
-        to_replicas(strategy, steps, to_come),
+        to_replicas(strategy, steps, to_come, training.sample),
         validation_data=validation and to_every_replica(strategy, validation),
         validation_steps=validation_steps or None,
         epochs=epochs,

@@ -14,11 +14,11 @@ from tfx.components.trainer.fn_args_utils import FnArgs
 from tfx_bsl.public import tfxio
 
 from model import catalogue, features
-from model.batches import training_batches
+from model.batches import TrainingData, numbered, training_batches
 from model.catalogue import Catalogue
 from model.checkpoints import PROGRESS
 from model.config import ModelConfig, TrainConfig
-from model.distribution import WHOLE, Shard, users_per_replica
+from model.distribution import Shard, users_per_replica
 from model.paradigms import PARADIGMS
 from model.preprocessing import load_item_table
 from model.session_model import SessionModel, make_weights
@@ -30,19 +30,19 @@ _SEED_STEP = 1_000_003
 
 
 class Start(NamedTuple):
-    """A model before its training and, by epoch and part of the users, what it is trained on."""
+    """A model before its training, and what it is trained on."""
 
     items: Catalogue
     make: Callable[[], SessionModel]
     model: SessionModel
-    training: Callable[[int, Shard], tf.data.Dataset]
+    training: TrainingData
 
     def on_one_device(self) -> SessionModel:
         """The model with plain variables, which one worker can save without the others."""
         if self.model.distribute_strategy.num_replicas_in_sync == 1:
             return self.model
         plain = self.make()
-        make_weights(plain, self.training(0, WHOLE))
+        make_weights(plain, self.training.example())
         for variable, trained in zip(
             plain.trainable_variables, self.model.trainable_variables, strict=True
         ):
@@ -69,33 +69,35 @@ def begin(
 
     users = users_per_replica(tf.distribute.get_strategy(), config.batch_size)
 
-    def training(epoch: int, shard: Shard, seen_until: int | None = None) -> tf.data.Dataset:
+    def read_epoch(epoch: int, shard: Shard) -> tf.data.Dataset:
         seed = config.seed + _SEED_STEP * epoch
         workers, worker = shard
         if len(files) < workers:  # as tf.data's AutoShardPolicy: by file or, if few, by batch
             batches = read(files, users, shuffle_seed=seed).shard(workers, worker)
         else:
             batches = read(files[worker::workers], users, shuffle_seed=seed)
-        return training_batches(
-            batches.map(PARADIGMS[model_config.paradigm]),
-            vocabulary_size=len(items.item_ids),
-            max_sessions=given["max_sessions"],
-            targets_per_user=config.targets_per_user,
-            unknown_request_time=config.unknown_request_time,
-            seed=seed,
-            seen_until=seen_until,
-        )
+        return numbered(batches, seed)
+
+    sample = functools.partial(
+        training_batches,
+        arrange=PARADIGMS[model_config.paradigm],
+        vocabulary_size=len(items.item_ids),
+        max_sessions=given["max_sessions"],
+        targets_per_user=config.targets_per_user,
+        unknown_request_time=config.unknown_request_time,
+    )
+    training = TrainingData(read_epoch, sample)
 
     make = functools.partial(SessionModel, model_config, items, given["max_sessions"])
     model = make()
-    seen_until = None
     if is_warm(fn_args):
         PROGRESS.info("starting from the weights of %s", fn_args.base_model)
-        make_weights(model, training(0, WHOLE))
+        make_weights(model, training.example())
         vocabulary = transform.vocabulary_file_by_name(features.ITEM_VOCABULARY)
         name = Path(tf.compat.as_str_any(vocabulary)).name
         seen_until = warm_start(model, items, fn_args.base_model, name)
-    return Start(items, make, model, functools.partial(training, seen_until=seen_until))
+        training = TrainingData(read_epoch, functools.partial(sample, seen_until=seen_until))
+    return Start(items, make, model, training)
 
 
 def is_warm(fn_args: FnArgs) -> bool:

@@ -5,9 +5,10 @@ import pytest
 import tensorflow as tf
 from tiny_model import DAY, transformed
 
-from model.batches import evaluation_batches, training_batches
+from model.batches import evaluation_batches, numbered, training_batches
 from model.history import from_transformed
 from model.losses import PADDING
+from model.paradigms import PARADIGMS
 
 V = 5
 ONLY_SHOWN, ONLY_RARE = [(3, 0)], [(V + 1, 1), (2, 0)]
@@ -15,16 +16,16 @@ USER = [(0, [(1, 1), (2, 0)]), (1, ONLY_SHOWN), (2, ONLY_RARE), (3, [(4, 1), (V 
 USABLE = {0: ([1, 2], [1, 0]), 3: ([4, V + 1], [1, 1])}
 
 
-def read(users, **options):
+def read(users, seed=0, **options):
     options = {
+        "arrange": PARADIGMS["next-session"],
         "max_sessions": 100,
         "targets_per_user": 3,
         "unknown_request_time": 0.5,
-        "seed": 0,
     } | options
     # A user is one element, so that users of any length can be put in batches of two.
     data = tf.data.Dataset.from_tensor_slices(transformed(users)).ragged_batch(2)
-    return list(training_batches(data, vocabulary_size=V, **options))
+    return list(training_batches(numbered(data, seed), vocabulary_size=V, **options))
 
 
 def listed(targets, row: int) -> dict[int, tuple[list[int], list[int]]]:

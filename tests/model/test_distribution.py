@@ -152,7 +152,7 @@ def test_a_part_of_the_users_is_some_files_or_where_there_are_few_some_batches(
         config = TrainConfig.model_validate_json(fn_args.custom_config["train"])
         transform = tft.TFTransformOutput(fn_args.transform_graph_path)
         start = begin(fn_args, transform, config, features.TRAIN_SPLIT)
-        read = [start.training(0, (parts, part)) for part in range(parts)]
+        read = [start.training.read(0, (parts, part)) for part in range(parts)]
         return [sum(1 for _ in batches) for batches in read]
 
     assert users_of_parts([3, 1], 2) == [3, 1]

@@ -8,6 +8,7 @@ from tiny_model import history, logits, small_model, target
 from tiny_transform import arguments
 
 from model import fitting, trainer
+from model.batches import TrainingData
 from model.config import TrainConfig
 from model.fitting import fit, read_curves
 from model.trainer import run_fn
@@ -28,8 +29,8 @@ def dataset(batches) -> tf.data.Dataset:
     return tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=spec)
 
 
-def every_epoch(batches):
-    return lambda epoch, shard: dataset(batches)
+def every_epoch(batches) -> TrainingData:
+    return TrainingData(lambda epoch, shard: dataset(batches), lambda batches: batches)
 
 
 def curves(folder) -> dict:

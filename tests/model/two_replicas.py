@@ -65,9 +65,9 @@ def main() -> None:
     epochs = [lambda shard: numbers, lambda shard: numbers.map(lambda number: 10 + number)]
     assert steps_of_an_epoch(strategy, epochs[0]) == 3
     check_same(strategy, 3, "steps")
-    steps = list(to_replicas(strategy, 3, epochs))
+    steps = list(to_replicas(strategy, 3, epochs, lambda batches: batches.map(lambda n: n + 100)))
     read = [[int(part) for part in strategy.experimental_local_results(step)] for step in steps]
-    assert read == [[0, 1], [2, 3], [4, 0], [10, 11], [12, 13], [14, 10]], read
+    assert read == [[100, 101], [102, 103], [104, 100], [110, 111], [112, 113], [114, 110]], read
     same = [
         [int(part[0]) for part in strategy.experimental_local_results(step)]
         for step in to_every_replica(strategy, tf.data.Dataset.range(2))
