@@ -154,7 +154,7 @@ def _catalogue(of: World, periods: int, generator: np.random.Generator) -> Catal
         count[period, 1:-1] = generator.poisson(expected)
     ids = tuple(f"item-{item}" for item in range(items))
     none = np.zeros(items + 2, np.int64)
-    return Catalogue(ids, count, none, none, EMPTY, START + SPAN)
+    return Catalogue(ids, count, none, none, EMPTY)
 
 
 def _reader(model: SessionModel, transform: tft.TFTransformOutput):

@@ -57,7 +57,6 @@ def training_batches(
     max_sessions: int,
     targets_per_user: int,
     unknown_request_time: float,
-    seen_until: int | None = None,
 ) -> tf.data.Dataset:
     """Sample sessions of each history as targets; step t sees only the sessions before it.
 
@@ -68,7 +67,6 @@ def training_batches(
       max_sessions: longest history.
       targets_per_user: K; a user with fewer has targets without items.
       unknown_request_time: share of targets whose request time is hidden.
-      seen_until: sessions after it, in unix seconds, are sampled before all others.
     """
 
     def to_batch(seed: tf.Tensor, batch: tuple[tf.Tensor, dict]) -> tuple[History, Targets]:
@@ -77,13 +75,7 @@ def training_batches(
         seeds = tf.random.experimental.stateless_split([seed, place], 2)
         index = inputs[features.ITEM_INDEX][:, -max_sessions:]
         engaged = inputs[features.ENGAGED][:, -max_sessions:]
-        draw = tf.random.stateless_uniform(
-            tf.stack([index.nrows(), index.bounding_shape(1)]), seeds[0]
-        )
-        if seen_until is not None:
-            visit = inputs[preprocessing.VISIT_TIME][:, -(max_sessions + 1) : -1]
-            draw += tf.cast(visit.to_tensor() > seen_until, draw.dtype)
-        position, is_target = _sample(index, engaged, vocabulary_size, targets_per_user, draw)
+        position, is_target = _sample(index, engaged, vocabulary_size, targets_per_user, seeds[0])
         share = tf.random.stateless_uniform(tf.shape(position), seeds[1])
         targets = Targets(
             position,
@@ -96,13 +88,11 @@ def training_batches(
     return dataset.map(to_batch, num_parallel_calls=2)
 
 
-def _sample(index, engaged, vocabulary_size: int, count: int, draw) -> tuple[tf.Tensor, tf.Tensor]:
-    """Places of up to `count` sessions with an engaged item of the vocabulary: [B, K] each.
-
-    Those with the highest `draw`, [B, S].
-    """
+def _sample(index, engaged, vocabulary_size: int, count: int, seed) -> tuple[tf.Tensor, tf.Tensor]:
+    """Places of up to `count` sessions with an engaged item of the vocabulary: [B, K] each."""
     counts = tf.logical_and(tf.equal(engaged, 1), index <= vocabulary_size)
     is_candidate = tf.reduce_any(counts, axis=2).to_tensor(False)  # [B, S]
+    draw = tf.random.stateless_uniform(tf.shape(is_candidate), seed)
     draw = tf.where(is_candidate, draw, -1.0)
     best, position = tf.math.top_k(draw, tf.minimum(count, tf.shape(draw)[1]))
     is_target = best >= 0

@@ -21,7 +21,6 @@ class Catalogue:
         [V + 2].
       row: row in the item table of each index, int64 [V + 2].
       table: the item table.
-      latest: unix seconds of the latest training session.
     """
 
     item_ids: tuple[str, ...]
@@ -29,7 +28,6 @@ class Catalogue:
     exposed_count: np.ndarray
     row: np.ndarray
     table: ItemTable
-    latest: int
 
     @property
     def count(self) -> np.ndarray:
@@ -47,14 +45,14 @@ def build(
     """
     with tf.io.gfile.GFile(vocabulary_path, "rb") as file:
         ids = tuple(line.decode() for line in file.read().split(b"\n")[:-1])
-    count, exposed, latest = _count(training, len(ids), periods)
+    count, exposed = _count(training, len(ids), periods)
     # Transform writes a made-up id into a vocabulary that would be empty.
     if not count[:, 1:-1].any():
         raise ValueError(
             "No item has enough engaged sessions for the vocabulary. Received: 0 items; lower "
             "model.min_sessions_per_item or train on a longer log."
         )
-    return Catalogue(ids, count, exposed, _rows(ids, table), table, latest)
+    return Catalogue(ids, count, exposed, _rows(ids, table), table)
 
 
 def _rows(ids: tuple[str, ...], table: ItemTable) -> np.ndarray:
@@ -66,19 +64,16 @@ def _rows(ids: tuple[str, ...], table: ItemTable) -> np.ndarray:
 
 def _count(
     training: tf.data.Dataset, vocabulary_size: int, periods: int
-) -> tuple[np.ndarray, np.ndarray, int]:
-    """`period_count`, `exposed_count` and `latest`."""
+) -> tuple[np.ndarray, np.ndarray]:
+    """`period_count` and `exposed_count`."""
     engaged = np.zeros([periods + 1, vocabulary_size + 2], np.int64)
     exposed = np.zeros(vocabulary_size + 2, np.int64)
-    latest = 0
     for batch in training:
         ragged = batch[features.ITEM_INDEX]  # [users, sessions, items]
-        # The last visit is the request, which is no session.
-        latest = max(latest, int(tf.reduce_max(batch[preprocessing.VISIT_TIME][:, :-1])))
-        visit = batch[preprocessing.VISIT_PERIOD][:, :-1]
+        visit = batch[preprocessing.VISIT_PERIOD][:, :-1]  # the request is no session
         period = tf.gather(visit.flat_values, ragged.values.value_rowids()).numpy()
         index = ragged.flat_values.numpy()
         is_engaged = batch[features.ENGAGED].flat_values.numpy() == 1
         np.add.at(engaged, (period[is_engaged], index[is_engaged]), 1)
         np.add.at(exposed, index[~is_engaged], 1)
-    return engaged, exposed, latest
+    return engaged, exposed

@@ -64,8 +64,6 @@ class Servable(tf.Module):
             tf.Variable(values, trainable=False, dtype=tf.string)
             for values in catalogue.table.categories
         ]
-        # And how far back the sessions lie that such a training has not seen.
-        self.trained_until = tf.Variable(catalogue.latest, trainable=False, dtype=tf.int64)
 
     @property
     def model(self) -> SessionModel:

@@ -95,8 +95,7 @@ def begin(
         make_weights(model, training.example())
         vocabulary = transform.vocabulary_file_by_name(features.ITEM_VOCABULARY)
         name = Path(tf.compat.as_str_any(vocabulary)).name
-        seen_until = warm_start(model, items, fn_args.base_model, name)
-        training = TrainingData(read_epoch, functools.partial(sample, seen_until=seen_until))
+        warm_start(model, items, fn_args.base_model, name)
     return Start(items, make, model, training)
 
 

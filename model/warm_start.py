@@ -16,7 +16,7 @@ _NONE, _UNSEEN = 0, 1
 Keys = Sequence[str | int]
 
 
-def warm_start(model: tf.keras.Model, items: Catalogue, base: str, vocabulary: str) -> int:
+def warm_start(model: tf.keras.Model, items: Catalogue, base: str, vocabulary: str) -> None:
     """Give a model, whose weights are made, the trained weights of a SavedModel.
 
     Rows of items that both know are found by id, those of categories by value. The id embedding of
@@ -28,9 +28,6 @@ def warm_start(model: tf.keras.Model, items: Catalogue, base: str, vocabulary: s
       items: of the model.
       base: folder of a SavedModel of `model.signatures.Servable`.
       vocabulary: name of the vocabulary's file among the assets of `base`.
-
-    Returns:
-      Unix seconds of the latest session that `base` was trained on.
 
     Raises:
       ValueError: `base` has other weights.
@@ -55,7 +52,6 @@ def warm_start(model: tf.keras.Model, items: Catalogue, base: str, vocabulary: s
             difference = f"{weight.name} of shape {list(was.shape)} and the new one of "
             raise _other_model(base, f"{difference}{list(start.shape)}")
         weight.assign(value)
-    return int(saved.trained_until.numpy())
 
 
 def _keys(name: str, item_ids: Sequence[str], categories: Sequence[Sequence[str]]) -> Keys:

@@ -72,23 +72,6 @@ def test_no_more_targets_than_asked_for():
     assert len(listed(targets, 0)) == 3
 
 
-@pytest.mark.parametrize("max_sessions", [100, 7])
-def test_sessions_that_no_training_saw_come_before_all_others(max_sessions):
-    """Day 7 has no item of the vocabulary; days 8 and 9 are new, one more is drawn."""
-    user = [(day, ONLY_RARE if day == 7 else [(1, 1)]) for day in range(10)]
-    others = set()
-    for seed in range(20):
-        [(history, targets)] = read(
-            [user], seed=seed, max_sessions=max_sessions, seen_until=6 * DAY
-        )
-        days = {int(history.visit_time[0, place]) // DAY for place in listed(targets, 0)}
-        assert len(days) == 3
-        assert {8, 9} < days
-        others |= days - {8, 9}
-    assert others <= set(range(10 - min(max_sessions, 10), 7))
-    assert len(others) > 2
-
-
 def test_sampling_repeats_with_its_seed_only():
     users = [[(day, [(1, 1)]) for day in range(30)]] * 4
 

@@ -128,7 +128,6 @@ def test_catalogue_counts_engaged_sessions(transformed, item_table, train):
     assert by_period[0] == [0, 2 * 4, 2 * 1, 2 * 1, 2 * 1]
     assert built.exposed_count.tolist() == [0, 0, 0, 2 * 1, 2 * 2]
     assert built.row.tolist() == [0, 1, 2, 3, 0]
-    assert built.latest == max(time for user in TRAIN for time, _ in user)
 
 
 @pytest.mark.slow

@@ -44,7 +44,6 @@ def base(tmp_path):
     made.other.assign([4.0])
     saved = tf.Module()
     saved.weights = made.variables
-    saved.trained_until = tf.Variable(77, trainable=False, dtype=tf.int64)
     saved.categories = [tf.Variable(values) for values in of.table.categories]
     tf.saved_model.save(saved, str(tmp_path))
     (tmp_path / "assets" / "items").write_text("a\nb\nc\n")
@@ -61,7 +60,7 @@ def base(tmp_path):
 def test_rows_follow_their_items(base, ids, table, bias):
     of = items(ids)
     made = model(of)
-    assert warm_start(made, of, base, "items") == 77
+    warm_start(made, of, base, "items")
     np.testing.assert_array_equal(made.table[:, 0], table)
     np.testing.assert_array_equal(made.bias, bias)
     np.testing.assert_array_equal(made.other, [4.0])

@@ -57,7 +57,7 @@ def catalogue(count: list[int], table: ItemTable = EMPTY) -> Catalogue:
     row = np.zeros(len(count) + 2, np.int64)
     period_count = np.zeros([PERIODS + 1, len(count) + 2], np.int64)
     period_count[0] = [0, *count, 100_000]
-    return Catalogue(ids, period_count, np.zeros_like(row), row, table, 0)
+    return Catalogue(ids, period_count, np.zeros_like(row), row, table)
 
 
 def small_model(count: list[int], max_sessions: int = 100, seed: int = 0, **options):
