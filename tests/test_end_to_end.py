@@ -5,6 +5,7 @@ They are what a new user does: a fresh clone, the README's commands, a log of th
 
 import re
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 
@@ -58,13 +59,6 @@ def shapes(steps: list[Step]) -> list[tuple[str, list[str]]]:
     return [(step.command, shape(step.printed)) for step in steps]
 
 
-def run(clone: Path, *settings: str) -> str:
-    """What another run of the main job prints."""
-    options = "".join(f" --set {setting}" for setting in settings)
-    [step] = run_steps([f".venv/bin/sessionrec run{options}"], clone)
-    return step.printed
-
-
 def pushed_versions(clone: Path) -> list[str]:
     return sorted(path.name for path in (clone / "output/serving/complete_journey").iterdir())
 
@@ -74,33 +68,59 @@ def test_the_main_job_goes_as_its_page_says(main_job):
     assert shapes(found) == shapes(expected)
 
 
-def test_the_main_job_pushes_a_model_that_answers(clone, main_job):
+@pytest.fixture(scope="module")
+def first_run(main_job) -> str:
     _, found = main_job
-    printed = {step.command: step.printed for step in found}
-    ran = printed["time make run"]
+    return next(step.printed for step in found if step.command == "time make run")
+
+
+def test_a_run_prints_stages_results_and_where_they_lie(clone, first_run):
     for stage in ("ingest and sessionize", "train", "evaluate", "check the servable", "push"):
-        assert re.search(rf"  {stage} +\d+\.\d s", ran), stage
-    model, report = (
-        clone / path
-        for path in re.search(rf"model: {SHOWN_FOLDER}/(\S+)  report: (\S+)$", ran, re.M).groups()
-    )
+        assert re.search(rf"  {stage} +\d+\.\d s", first_run), stage
+    assert "blessed: every threshold is met" in first_run
+    assert re.search(r"personal-frequency +│ 0\.\d{4}", first_run)
+    found = re.search(rf"^model: {SHOWN_FOLDER}/(\S+)  report: (\S+)$", first_run, re.MULTILINE)
+    assert found
+    model, report = (clone / path for path in found.groups())
     assert (model / "saved_model.pb").exists()
     assert "personal-frequency" in report.read_text()
-    answer = printed[".venv/bin/sessionrec recommend --user 1 -k 5"]
-    assert len(re.findall(r"^│ \d+ ", answer, re.M)) == 5
+    for noise in ("WARNING", "Traceback", "port.cc", "absl"):
+        assert noise not in first_run
 
 
-def test_a_second_run_reuses_what_did_not_change(clone, main_job):
+def test_the_pushed_model_serves_and_answers(clone, first_run, start_command, run_command):
+    user = re.search(r"next session of user (\S+),", first_run).group(1)
+    server = start_command(clone, "serve", "--port", "0")
+    try:
+        ready = server.stdout.readline()
+        port = re.search(r"ready: complete_journey on 127\.0\.0\.1:(\d+)", ready).group(1)
+        asked = ("recommend", "--port", port)
+        status, printed = run_command(clone, *asked, "--user", user, "-k", "7")
+        assert status == 0, printed
+        assert len(re.findall(r"^│ \d+ ", printed, re.MULTILINE)) == 7
+        history = clone / "unseen.json"
+        history.write_text('[[{"item_id": "never seen", "timestamp": 1500000000}]]')
+        status, printed = run_command(clone, *asked, "--history", str(history))
+        assert status == 0, printed
+    finally:
+        server.send_signal(signal.SIGTERM)
+        assert server.wait(30) == 0
+
+
+def test_a_second_run_reuses_what_did_not_change(clone, first_run, run_command):
     before = pushed_versions(clone)
-    printed = run(clone)
+    status, printed = run_command(clone, "run")
+    assert status == 0, printed
     for stage in ("ingest and sessionize", "vocabulary and features", "train"):
         assert re.search(rf"  {stage} +unchanged, reused", printed), stage
     assert pushed_versions(clone) == before
 
 
-def test_a_worse_model_is_neither_blessed_nor_pushed(clone, main_job):
+def test_a_worse_model_is_neither_blessed_nor_pushed(clone, first_run, run_command):
     before = pushed_versions(clone)
-    printed = run(clone, *WORSE)
+    changes = [part for change in WORSE for part in ("--set", change)]
+    status, printed = run_command(clone, "run", *changes)
+    assert status == 0, printed
     assert re.search(
         r"not blessed: ndcg@20 is 0\.\d+ \[.*\] below the last blessed model's", printed
     )
