@@ -34,8 +34,7 @@ class WeightAverage(tf.keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Move the averages towards the weights."""
         del batch, logs
-        self._average.apply(self.model.trainable_variables)
-        self._steps.assign_add(1)
+        self._move()
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         """Validate the averages."""
@@ -54,6 +53,11 @@ class WeightAverage(tf.keras.callbacks.Callback):
             for weight, raw in zip(self.model.trainable_variables, self._raw, strict=True):
                 weight.assign(raw)
             self._raw = None
+
+    @tf.function
+    def _move(self):
+        self._average.apply(self.model.trainable_variables)
+        self._steps.assign_add(1)
 
     def _put_in(self):
         if self._raw is None:

@@ -77,7 +77,6 @@ class EpochCheckpoint(tf.keras.callbacks.Callback):
 
     def _restore(self):
         optimizer = self.model.optimizer
-        optimizer.build(self.model.trainable_variables)
         for variable, value in zip(optimizer.variables, self._kept["optimizer"], strict=True):
             variable.assign(value)
         self.model.set_weights(self._kept["weights"])

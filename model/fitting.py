@@ -19,7 +19,7 @@ from model.distribution import (
     to_replicas,
 )
 from model.history import History
-from model.session_model import SessionModel, make_weights
+from model.session_model import SessionModel
 from model.validation import CUTOFF
 
 HISTORY_FILE = "history.json"
@@ -37,7 +37,7 @@ def fit(
     """Train to the best validation NDCG and write the learning curves to `run_dir`.
 
     Args:
-      model: not trained yet, made in the scope of the strategy that it is trained with.
+      model: with its weights, made in the scope of the strategy that it is trained with.
       config: of the optimisation.
       training: batches of sessions to predict, each for one replica; as many in each epoch.
       validation: batches of one session per user.
@@ -56,9 +56,11 @@ def fit(
         warmup_target=config.learning_rate,
         warmup_steps=max(steps // 2, 1),
     )
-    model.compile(
-        tf.keras.optimizers.AdamW(schedule, weight_decay=config.weight_decay, global_clipnorm=5.0)
+    optimizer = tf.keras.optimizers.AdamW(
+        schedule, weight_decay=config.weight_decay, global_clipnorm=5.0
     )
+    optimizer.build(model.trainable_variables)
+    model.compile(optimizer)
     monitor = f"val_ndcg@{CUTOFF}"
     stop = tf.keras.callbacks.EarlyStopping(
         monitor, mode="max", patience=config.patience, restore_best_weights=True
@@ -74,7 +76,6 @@ def fit(
     check_same(strategy, done, f"how many epochs they find in {checkpoint}, which all have to read")
     if done:
         PROGRESS.info("going on after epoch %d", done)
-        make_weights(model, training.example())
     if state.is_stopped:
         epochs = done
     to_come = [
@@ -123,11 +124,8 @@ class _Seed(tf.keras.callbacks.Callback):
             part for part in self.model.submodules if isinstance(part, tf.keras.layers.Dropout)
         ]
         for place, layer in enumerate(layers):
-            # Keras gives no other way to it. A layer that is not built yet has none: its first
-            # epoch draws from the seed of the process.
-            generator = getattr(layer._random_generator, "_generator", None)
-            if generator is not None:
-                generator.reset_from_seed([self._seed, epoch, place])
+            # Keras gives no other way to it.
+            layer._random_generator._generator.reset_from_seed([self._seed, epoch, place])
 
 
 class _Stopwatch(tf.keras.callbacks.Callback):

@@ -90,9 +90,9 @@ def begin(
 
     make = functools.partial(SessionModel, model_config, items, given["max_sessions"])
     model = make()
+    make_weights(model, training.example())
     if is_warm(fn_args):
         PROGRESS.info("starting from the weights of %s", fn_args.base_model)
-        make_weights(model, training.example())
         vocabulary = transform.vocabulary_file_by_name(features.ITEM_VOCABULARY)
         name = Path(tf.compat.as_str_any(vocabulary)).name
         warm_start(model, items, fn_args.base_model, name)
@@ -124,4 +124,8 @@ def read_batches(
         shuffle=shuffle_seed is not None,
         shuffle_seed=shuffle_seed,
     )
-    return fn_args.data_accessor.tf_dataset_factory(files, options, schema)
+    dataset = fn_args.data_accessor.tf_dataset_factory(files, options, schema)
+    # An iterator ends only after the sleep of its tuning thread, which grows to a minute.
+    fixed = tf.data.Options()
+    fixed.autotune.enabled = False
+    return dataset.with_options(fixed)

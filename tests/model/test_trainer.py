@@ -11,6 +11,7 @@ from model import fitting, trainer
 from model.batches import TrainingData
 from model.config import TrainConfig
 from model.fitting import fit, read_curves
+from model.session_model import SessionModel, make_weights
 from model.trainer import run_fn
 
 CONFIG = TrainConfig(min_steps=1, epochs=4, patience=3, learning_rate=0.05)
@@ -29,6 +30,13 @@ def dataset(batches) -> tf.data.Dataset:
     return tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=spec)
 
 
+def untrained(counts, **options) -> SessionModel:
+    tf.keras.backend.experimental.enable_tf_random_generator()
+    model = small_model(counts, **options)
+    make_weights(model, dataset(BATCHES))
+    return model
+
+
 def every_epoch(batches) -> TrainingData:
     return TrainingData(lambda epoch, shard: dataset(batches), lambda batches: batches)
 
@@ -38,7 +46,7 @@ def curves(folder) -> dict:
 
 
 def test_the_loss_of_an_epoch_is_the_mean_over_its_target_sessions(tmp_path):
-    model = small_model([4, 3, 2, 1])
+    model = untrained([4, 3, 2, 1])
     first, second = (float(model.compute_loss(batch)) for batch in BATCHES)
     assert abs(first - second) > 0.1
     # A learning rate of almost 0: both steps see the same weights.
@@ -52,7 +60,7 @@ def test_the_loss_of_an_epoch_is_the_mean_over_its_target_sessions(tmp_path):
 
 @pytest.mark.parametrize(("least", "steps"), [(1, 2), (5, 5)])
 def test_a_small_log_is_read_again_until_an_epoch_has_enough_steps(tmp_path, least, steps):
-    model = small_model([4, 3, 2, 1])
+    model = untrained([4, 3, 2, 1])
     config = TrainConfig(min_steps=least, epochs=2)
     fit(model, config, every_epoch(BATCHES), None, str(tmp_path))
     assert model.optimizer.iterations.numpy() == 2 * steps
@@ -67,7 +75,7 @@ def test_a_small_log_is_read_again_until_an_epoch_has_enough_steps(tmp_path, lea
 )
 def test_the_best_epoch_is_kept(tmp_path, patience):
     """Training wants items 1 to 3, validation the last item of all: each epoch is worse."""
-    model = small_model([1, 1, 1, 1, *[1] * 30], rank_weight=0.0)
+    model = untrained([1, 1, 1, 1, *[1] * 30], rank_weight=0.0)
     train = every_epoch(BATCHES[:1])
     config = TrainConfig(min_steps=1, epochs=4, patience=patience, learning_rate=0.3)
     fit(model, config, train, dataset([VALIDATION]), str(tmp_path))
@@ -79,7 +87,7 @@ def test_the_best_epoch_is_kept(tmp_path, patience):
 
 
 def test_without_a_validation_target_all_epochs_are_trained(tmp_path, caplog):
-    model = small_model([4, 3, 2, 1])
+    model = untrained([4, 3, 2, 1])
     with caplog.at_level("INFO", "sessionrec.progress"):
         fit(model, CONFIG, every_epoch(BATCHES), dataset([NO_TARGETS]), str(tmp_path))
     assert len(curves(tmp_path)["loss"]) == CONFIG.epochs
@@ -90,7 +98,7 @@ def test_without_a_validation_target_all_epochs_are_trained(tmp_path, caplog):
 @pytest.mark.slow
 @pytest.mark.parametrize("option", [{"request_time": False}, {"repeat": False}], ids=str)
 def test_each_part_can_be_left_out(tmp_path, option):
-    model = small_model([4, 3, 2, 1], **option)
+    model = untrained([4, 3, 2, 1], **option)
     before = logits(model, USERS)
     fit(model, CONFIG, every_epoch(BATCHES), dataset([VALIDATION]), str(tmp_path))
     assert np.abs(logits(model, USERS) - before).max() > 1e-3
