@@ -10,14 +10,14 @@ WORKDIR /build
 COPY requirements.txt pyproject.toml README.md LICENSE ./
 RUN pip install --no-cache-dir "$(grep -m 1 '^uv==' requirements.txt)" \
     && python -m venv --without-pip /opt/sessionrec \
-    && uv pip install --no-cache --python /opt/sessionrec/bin/python \
+    && uv pip install --no-cache --compile-bytecode --python /opt/sessionrec/bin/python \
        --requirement pyproject.toml --constraint requirements.txt
 COPY components components
 COPY model model
 COPY tfx_pipeline tfx_pipeline
 COPY serving serving
 COPY benchmarks benchmarks
-RUN uv pip install --no-cache --no-deps --python /opt/sessionrec/bin/python .
+RUN uv pip install --no-cache --compile-bytecode --no-deps --python /opt/sessionrec/bin/python .
 
 FROM ${BASE}
 LABEL org.opencontainers.image.title="sessionrec" \

@@ -164,7 +164,8 @@ def set_up(folder: Path) -> None:
         point_at(interpreter, fetch_c_libraries(libraries))
     print("set-up: locked packages (2.9 GB)", flush=True)
     uv = interpreter.parent / "uv"
-    call(uv, "pip", "sync", "-q", "--python", interpreter, "requirements.txt")
+    sync = ("pip", "sync", "-q", "--compile-bytecode", "--python", interpreter)
+    call(uv, *sync, "requirements.txt")
     call(uv, "pip", "install", "-q", "--python", interpreter, "--no-deps", "-e", ".")
 
 
