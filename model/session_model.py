@@ -127,10 +127,14 @@ class SessionModel(tfrs.Model):
 
     def _scores(self, reading: Reading, index: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """Scores [N, C] of the items of vocabulary indices [C], ascending, and vectors [C, dim]."""
-        logits = tf.matmul(reading.vector, items, transpose_b=True)
-        logits += tf.gather(self.item_bias, index)
+        # One product for all terms: a tensor [N, C] each is what takes the time of a step.
+        of_requests = [reading.vector, tf.ones_like(reading.vector[:, :1])]
+        of_items = [items, tf.gather(self.item_bias, index)[:, tf.newaxis]]
         if self.trend is not None:
-            logits += self.trend(reading.period, reading.state, index)
+            of_request, of_item = self.trend(reading.period, reading.state, index)
+            of_requests.append(of_request)
+            of_items.append(of_item)
+        logits = tf.matmul(tf.concat(of_requests, 1), tf.concat(of_items, 1), transpose_b=True)
         if reading.repeats is None:
             return logits
         return add_repeats(logits, reading.repeats, index)
@@ -150,7 +154,10 @@ class SessionModel(tfrs.Model):
         at = targets.position, targets.is_time_known
         reading = self.read(history, vectors, *at, training)
         logits = self._scores(reading, candidates.index, items)
-        listed = tf.gather(logits, candidates.column, batch_dims=1)  # [N, T]
+        # Not `batch_dims`, whose gradient is slow.
+        row = tf.range(tf.shape(index, tf.int64)[0])[:, tf.newaxis]
+        place = tf.stack([tf.broadcast_to(row, tf.shape(index)), candidates.column], axis=-1)
+        listed = tf.gather_nd(logits, place)  # [N, T]
         # The weight of a session's own items is 1.
         weighted = logits + candidates.log_weight
         loss = tf.reduce_sum(retrieval_loss(weighted, listed, is_positive))

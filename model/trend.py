@@ -47,19 +47,22 @@ class Trend(tf.keras.layers.Layer):
         """What the period adds to the query: [B, K] -> [B, K, dim]."""
         return tf.gather(self._period, tf.minimum(period, self._last))
 
-    def call(self, period: tf.Tensor, state: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
-        """Scores of C items, [B * K, C].
+    def call(
+        self, period: tf.Tensor, state: tf.Tensor, index: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Factors of N = B * K requests and of C items, whose product is the scores [N, C].
 
         Args:
           period: of the request, int64 [B, K].
           state: the user's state at the request, [B, K, dim]; it says how much the trend counts.
           index: vocabulary indices of the items, 1..V, [C].
+
+        Returns:
+          [N, periods] and [C, periods].
         """
-        mixed = tf.tensordot(tf.gather(self._log_share, index - 1), self._mix, 1)  # [C, periods]
-        # A product: the gradient of a gather of rows as wide as the catalogue is slow.
         row = tf.reshape(tf.minimum(period, self._last + 1), [-1])
-        row = tf.one_hot(row, self._last + 2)
-        return tf.matmul(row, mixed, transpose_b=True) * self.weight(state)
+        of_request = tf.one_hot(row, self._last + 2) * self.weight(state)
+        return of_request, tf.tensordot(tf.gather(self._log_share, index - 1), self._mix, 1)
 
     def weight(self, state: tf.Tensor) -> tf.Tensor:
         """How much the trend counts for users of states [B, K, dim]: [B * K, 1]."""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import tensorflow as tf
@@ -33,27 +34,27 @@ class EvaluatedUser:
 def find_user(examples_uri: str, user_id: str | None = None) -> EvaluatedUser | None:
     """The user with `user_id`; without one, the first by id who can be judged, or any."""
     records = read_records(split_folder(examples_uri, features.TEST_SPLIT))
-    users = map(decode_user, records)
-    if user_id is not None:
-        return next((user for user in users if user.request.user_id == user_id), None)
-    return min(users, key=_preference, default=None)
+    if user_id is None:
+        record = min(records, key=lambda each: (not is_judgeable(each), _user(each)), default=None)
+    else:
+        record = next((each for each in records if _user(each) == user_id), None)
+    return None if record is None else decode_user(record)
 
 
-def is_judgeable(user: EvaluatedUser) -> bool:
+def is_judgeable(record: bytes) -> bool:
     """Whether there is enough of a history, and of a next session, to judge a list by."""
-    return len(user.request.sessions) >= LEAST_SESSIONS and len(user.next_items) >= LEAST_TARGETS
+    sessions = len(_feature(record)[features.SESSION_LENGTH].int64_list.value)
+    return sessions >= LEAST_SESSIONS and len(_next_items(record)) >= LEAST_TARGETS
 
 
-def _preference(user: EvaluatedUser) -> tuple[bool, str]:
-    return not is_judgeable(user), user.request.user_id
+def has_history(record: bytes) -> bool:
+    """Whether there is a session before the request."""
+    return bool(_feature(record)[features.SESSION_LENGTH].int64_list.value)
 
 
 def decode_user(record: bytes) -> EvaluatedUser:
     """The user of a serialized tf.Example of an evaluation split, or of a request."""
-    feature = tf.train.Example.FromString(record).features.feature
-
-    def texts(name: str) -> list[str]:
-        return [value.decode() for value in feature[name].bytes_list.value]
+    feature = _feature(record)
 
     def integers(name: str) -> list[int]:
         return list(feature[name].int64_list.value)
@@ -61,7 +62,7 @@ def decode_user(record: bytes) -> EvaluatedUser:
     events = [
         Event(item_id, timestamp, bool(engaged))
         for item_id, timestamp, engaged in zip(
-            texts(features.ITEM_ID),
+            _texts(feature[features.ITEM_ID]),
             integers(features.TIMESTAMP),
             integers(features.ENGAGED),
             strict=True,
@@ -71,12 +72,28 @@ def decode_user(record: bytes) -> EvaluatedUser:
     for length in integers(features.SESSION_LENGTH):
         sessions.append(events[start : start + length])
         start += length
-    [user_id] = texts(features.USER_ID)
     asked = next(iter(integers(features.REQUEST_TIMESTAMP)), None)
-    targets = zip(texts(features.TARGET_ITEM_ID), integers(features.TARGET_ENGAGED), strict=True)
-    return EvaluatedUser(
-        Request(user_id, sessions, asked), frozenset(item for item, engaged in targets if engaged)
-    )
+    return EvaluatedUser(Request(_user(record), sessions, asked), _next_items(record))
+
+
+def _feature(record: bytes) -> Mapping[str, tf.train.Feature]:
+    return tf.train.Example.FromString(record).features.feature
+
+
+def _texts(feature: tf.train.Feature) -> list[str]:
+    return [value.decode() for value in feature.bytes_list.value]
+
+
+def _user(record: bytes) -> str:
+    [user_id] = _texts(_feature(record)[features.USER_ID])
+    return user_id
+
+
+def _next_items(record: bytes) -> frozenset[str]:
+    feature = _feature(record)
+    engaged = feature[features.TARGET_ENGAGED].int64_list.value
+    targets = zip(_texts(feature[features.TARGET_ITEM_ID]), engaged, strict=True)
+    return frozenset(item for item, is_engaged in targets if is_engaged)
 
 
 def titles(config: Config) -> dict[str, str]:

@@ -33,8 +33,10 @@ def replay(model, model_path: str, examples: list[bytes]) -> dict[str, float]:
       ValueError: an answer differs, a real user gets none, or a signature has no request recorded.
     """
     differences = {}
-    for record in tf.data.TFRecordDataset(f"{model_path}/{WARM_UP_FILE}"):
-        log = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log
+    # Read before any is replayed: an iterator that stays open is slow to end.
+    records = list(tf.data.TFRecordDataset(f"{model_path}/{WARM_UP_FILE}").as_numpy_iterator())
+    for record in records:
+        log = prediction_log_pb2.PredictionLog.FromString(record).predict_log
         name = log.request.model_spec.signature_name
         inputs = {key: tf.make_ndarray(value) for key, value in log.request.inputs.items()}
         answer = _call(model.signatures[name], inputs)

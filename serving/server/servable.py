@@ -95,16 +95,16 @@ class Servable:
         path = self._path / _WARM_UP_FILE
         if not path.exists():
             return 0
-        count = 0
-        for record in tf.data.TFRecordDataset(str(path)).as_numpy_iterator():
-            count += 1
-            if count > MAX_WARM_UP_RECORDS:
-                raise invalid_argument(
-                    "Number of warmup records exceeds the maximum "
-                    f"({MAX_WARM_UP_RECORDS}) at {path}"
-                )
+        # Read before any is replayed: an iterator that stays open is slow to end.
+        dataset = tf.data.TFRecordDataset(str(path)).take(MAX_WARM_UP_RECORDS + 1)
+        records = list(dataset.as_numpy_iterator())
+        if len(records) > MAX_WARM_UP_RECORDS:
+            raise invalid_argument(
+                f"Number of warmup records exceeds the maximum ({MAX_WARM_UP_RECORDS}) at {path}"
+            )
+        for record in records:
             self._replay(prediction_log_pb2.PredictionLog.FromString(record))
-        return count
+        return len(records)
 
     def close(self) -> None:
         """Frees the model; no call may be under way."""

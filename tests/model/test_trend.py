@@ -30,7 +30,8 @@ def trend(count=COUNT, decay: float = 0.5) -> Trend:
 def scores(layer: Trend, periods: list[int]) -> np.ndarray:
     period = tf.constant([periods], tf.int64)
     index = tf.range(1, 4, dtype=tf.int64)
-    return layer(period, tf.zeros([1, len(periods), 2]), index).numpy()
+    of_requests, of_items = layer(period, tf.zeros([1, len(periods), 2]), index)
+    return tf.matmul(of_requests, of_items, transpose_b=True).numpy()
 
 
 def test_the_score_is_the_log_of_an_items_share_before_the_request():

@@ -10,7 +10,7 @@ from components.evaluation.request_arrays import read_records
 from components.ingestion.shards import split_folder
 from model import features
 from tfx_pipeline.config import Config
-from tfx_pipeline.demonstration import decode_user, is_judgeable, titles
+from tfx_pipeline.demonstration import decode_user, has_history, is_judgeable, titles
 from tfx_pipeline.runs import Run
 
 USERS, ITEMS, LOOKED_AT = 4, 10, 2_000
@@ -46,13 +46,12 @@ def example_answers(config: Config, run: Run) -> list[Answer]:
     if not tf.io.gfile.exists(os.path.join(run.pushed_path, "saved_model.pb")):
         return []  # an old version that was cleared away
     records = read_records(split_folder(run.examples_uri, features.TEST_SPLIT))
-    users = [(decode_user(r), r) for r in itertools.islice(records, LOOKED_AT)]
-    with_history = [pair for pair in users if pair[0].request.sessions]
-    chosen = sorted(with_history, key=lambda pair: not is_judgeable(pair[0]))[:USERS]
+    with_history = filter(has_history, itertools.islice(records, LOOKED_AT))
+    chosen = sorted(with_history, key=lambda record: not is_judgeable(record))[:USERS]
     if not chosen:
         return []
     signature = tf.saved_model.load(run.pushed_path).signatures["serving_default"]
-    lists = signature(examples=tf.constant([record for _, record in chosen]))["item_id"].numpy()
+    lists = signature(examples=tf.constant(chosen))["item_id"].numpy()
     names = titles(config)
 
     def title(item: str) -> str:
@@ -66,5 +65,5 @@ def example_answers(config: Config, run: Run) -> list[Answer]:
             [(title(i), i in user.next_items) for i in map(bytes.decode, items[:ITEMS])],
             sorted(map(title, user.next_items)),
         )
-        for (user, _), items in zip(chosen, lists, strict=True)
+        for user, items in zip(map(decode_user, chosen), lists, strict=True)
     ]

@@ -68,4 +68,7 @@ def open_raw(path: str) -> BinaryIO:
 def open_stream(path: str) -> pa.NativeFile:
     """The file's content, decompressed where its name says so."""
     codec = next((codec for suffix, codec in CODECS.items() if path.endswith(suffix)), None)
-    return pa.input_stream(open_raw(path), compression=codec)
+    # A local file is read without Python: a thread of Arrow that still reads ahead when the process
+    # exits, after an error in the header, would wait for an interpreter that has ended, and abort.
+    is_local = FileSystems.get_scheme(path) is None
+    return pa.input_stream(path if is_local else open_raw(path), compression=codec)
