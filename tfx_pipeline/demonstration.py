@@ -16,6 +16,7 @@ from tfx_pipeline.config import Config
 
 # A user whose list can be judged: enough history, and enough items to find.
 LEAST_SESSIONS, LEAST_TARGETS = 5, 5
+_Features = Mapping[str, tf.train.Feature]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,16 +36,15 @@ def find_user(examples_uri: str, user_id: str | None = None) -> EvaluatedUser | 
     """The user with `user_id`; without one, the first by id who can be judged, or any."""
     records = read_records(split_folder(examples_uri, features.TEST_SPLIT))
     if user_id is None:
-        record = min(records, key=lambda each: (not is_judgeable(each), _user(each)), default=None)
+        record = min(records, key=_preference, default=None)
     else:
-        record = next((each for each in records if _user(each) == user_id), None)
+        record = next((each for each in records if _user(_feature(each)) == user_id), None)
     return None if record is None else decode_user(record)
 
 
 def is_judgeable(record: bytes) -> bool:
     """Whether there is enough of a history, and of a next session, to judge a list by."""
-    sessions = len(_feature(record)[features.SESSION_LENGTH].int64_list.value)
-    return sessions >= LEAST_SESSIONS and len(_next_items(record)) >= LEAST_TARGETS
+    return _is_judgeable(_feature(record))
 
 
 def has_history(record: bytes) -> bool:
@@ -73,10 +73,10 @@ def decode_user(record: bytes) -> EvaluatedUser:
         sessions.append(events[start : start + length])
         start += length
     asked = next(iter(integers(features.REQUEST_TIMESTAMP)), None)
-    return EvaluatedUser(Request(_user(record), sessions, asked), _next_items(record))
+    return EvaluatedUser(Request(_user(feature), sessions, asked), _next_items(feature))
 
 
-def _feature(record: bytes) -> Mapping[str, tf.train.Feature]:
+def _feature(record: bytes) -> _Features:
     return tf.train.Example.FromString(record).features.feature
 
 
@@ -84,13 +84,22 @@ def _texts(feature: tf.train.Feature) -> list[str]:
     return [value.decode() for value in feature.bytes_list.value]
 
 
-def _user(record: bytes) -> str:
-    [user_id] = _texts(_feature(record)[features.USER_ID])
+def _preference(record: bytes) -> tuple[bool, str]:
+    feature = _feature(record)
+    return not _is_judgeable(feature), _user(feature)
+
+
+def _is_judgeable(feature: _Features) -> bool:
+    sessions = len(feature[features.SESSION_LENGTH].int64_list.value)
+    return sessions >= LEAST_SESSIONS and len(_next_items(feature)) >= LEAST_TARGETS
+
+
+def _user(feature: _Features) -> str:
+    [user_id] = _texts(feature[features.USER_ID])
     return user_id
 
 
-def _next_items(record: bytes) -> frozenset[str]:
-    feature = _feature(record)
+def _next_items(feature: _Features) -> frozenset[str]:
     engaged = feature[features.TARGET_ENGAGED].int64_list.value
     targets = zip(_texts(feature[features.TARGET_ITEM_ID]), engaged, strict=True)
     return frozenset(item for item, is_engaged in targets if is_engaged)

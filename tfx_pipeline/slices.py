@@ -36,8 +36,7 @@ def slice_extractor(
     """Adds the slicing features to batched extracts.
 
     It must precede TFMA's features extractor, which keeps features that are there already and not
-    in the Arrow batch, but drops the batch, and with it `session_length` once that is a ragged
-    partition.
+    in the Arrow batch, but drops the batch.
 
     Args:
       slices: as the configuration lists them.
