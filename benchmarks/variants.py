@@ -35,7 +35,7 @@ VARIANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         },
         **{
             f"{MODEL}-sse-{name}": (f"model.sequence_encoder={name}",)
-            for name in ("transformer", "hstu", "gru")
+            for name in ("transformer", "hstu", "gru", "hybrid")
             if name != _DEFAULTS.sequence_encoder
         },
     }

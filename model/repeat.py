@@ -34,30 +34,34 @@ class Repeats(NamedTuple):
     score: tf.Tensor
 
 
-def occurrences(history: History, vocabulary_size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """The distinct engaged items of each user, and in which sessions they occur.
+class Occurrences(NamedTuple):
+    """O sessions' engaged items of the vocabulary, each once a session, in the order of sessions.
 
-    Items out of the vocabulary share one index and are left out.
-
-    Returns:
-      Vocabulary indices [B, U], 0 pads; occurrence 0 or 1, float [B, S, U].
+    Attributes:
+      user: whose session it is, ascending, int64 [O].
+      step: the session's place in the user's history, ascending for each user, int64 [O].
+      pair: which (user, item) pair occurs, int64 [O].
+      item: vocabulary index of each pair, int64 [pairs].
+      count: how often each pair occurs, int64 [pairs].
     """
-    users, steps = history.shape
+
+    user: tf.Tensor
+    step: tf.Tensor
+    pair: tf.Tensor
+    item: tf.Tensor
+    count: tf.Tensor
+
+
+def occurrences(history: History, vocabulary_size: int) -> Occurrences:
+    """Find them; items out of the vocabulary share one index and are left out."""
     keep = tf.logical_and(history.is_engaged, history.index <= vocabulary_size)
-    session = tf.boolean_mask(history.session, keep)
-    user = tf.gather(history.user, session)
     width = vocabulary_size + 1
-    key = user * width + tf.boolean_mask(history.index, keep)
-    distinct, place = tf.unique(key, out_idx=tf.int64)  # [pairs], in the order of users
-    owner = distinct // width
-    column = tf.range(tf.size(distinct, tf.int64)) - tf.searchsorted(
-        owner, owner, out_type=tf.int64
-    )
-    most = tf.reduce_max(tf.concat([column + 1, [1]], axis=0))
-    items = tf.scatter_nd(tf.stack([owner, column], 1), distinct % width, tf.stack([users, most]))
-    where = tf.stack([user, tf.gather(history.step, session), tf.gather(column, place)], axis=1)
-    count = tf.scatter_nd(where, tf.ones_like(user, tf.float32), tf.stack([users, steps, most]))
-    return items, tf.minimum(count, 1.0)
+    key = tf.boolean_mask(history.session * width + history.index, keep)
+    distinct = tf.unique(key).y  # [O]
+    session = distinct // width
+    user = tf.gather(history.user, session)
+    key, pair, count = tf.unique_with_counts(user * width + distinct % width, tf.int64)
+    return Occurrences(user, tf.gather(history.step, session), pair, key % width, count)
 
 
 class RepeatScorer(tf.keras.layers.Layer):
@@ -107,46 +111,59 @@ class RepeatScorer(tf.keras.layers.Layer):
           now: time of the request, unix seconds, int64 [B, K].
           state: user state at the position, [B, K, dim].
         """
-        items, occurrence = occurrences(history, self._vocabulary_size)
-        sums = self._decayed_sums(history, position, now, occurrence)  # [B, K, sums, U]
-        pair = tf.where(sums[:, :, 0] > 0)  # [R, 3]: user, target, column
-        user, target, column = tf.unstack(pair, axis=1)
-        sums = tf.gather_nd(tf.transpose(sums, [0, 1, 3, 2]), pair)  # [R, sums]
-        index = tf.gather_nd(items, tf.stack([user, column], 1))
-        own = tf.gather_nd(tf.reduce_sum(occurrence, 1), tf.stack([user, column], 1))
-        place = pair[:, :2]
-        inputs = self._inputs(sums, index, own, tf.gather_nd(position, place))
-        gate = tf.gather_nd(self._gate(state), place)  # [R, 2]
+        found = occurrences(history, self._vocabulary_size)
+        row, pair, sums = self._decayed_sums(history, found, position, now)
+        index = tf.gather(found.item, pair)
+        sessions = tf.gather(tf.reshape(position, [-1]), row)
+        inputs = self._inputs(sums, index, tf.gather(found.count, pair), sessions)
+        gate = tf.gather(tf.reshape(self._gate(state), [-1, 2]), row)  # [R, 2]
         score = (self._linear(inputs) + self._mlp(inputs))[:, 0] + tf.gather(self._item_bias, index)
         score = score * tf.exp(gate[:, 0]) + gate[:, 1]
-        row = user * tf.shape(position, out_type=tf.int64)[1] + target
         return Repeats(tf.stack([row, index], 1), score)
 
-    def _decayed_sums(self, history, position, now, occurrence):
-        """Sums over past occurrences of each weight, [B, K, sums, U]; the first is the count."""
-        steps = tf.range(tf.shape(occurrence, out_type=tf.int64)[1])
-        age = tf.cast(position[:, :, tf.newaxis] - 1 - steps, tf.float32)  # [B, K, S], sessions
-        elapsed = now[:, :, tf.newaxis] - history.visit_time[:, tf.newaxis, :-1]
-        days = tf.maximum(tf.cast(elapsed, tf.float32) / SECONDS_PER_DAY, 0.0)
-        is_past = tf.cast(age >= 0, tf.float32)
-        age = tf.maximum(age, 0.0)
-        log_decay = tf.math.log_sigmoid(self._decay_logit)
-        by_session = tf.exp(age[..., tf.newaxis] * log_decay)
-        by_time = tf.exp(-days[..., tf.newaxis] * tf.exp(-self._log_scale))
-        plain = tf.stack([tf.ones_like(age), age], axis=-1)
-        weights = tf.concat([plain, by_session, by_time], axis=-1) * is_past[..., tf.newaxis]
-        shape = tf.shape(weights)  # B, K, S, sums
-        weights = tf.transpose(weights, [0, 1, 3, 2])
-        weights = tf.reshape(weights, [shape[0], shape[1] * shape[3], shape[2]])
-        sums = tf.matmul(weights, occurrence)
-        return tf.reshape(sums, [shape[0], shape[1], weights_count(), tf.shape(occurrence)[2]])
+    def _decayed_sums(self, history, found, position, now):
+        """Sums of each weight over what a target's user engaged with before it.
 
-    def _inputs(self, sums, index, own, position):
+        Returns:
+          The target's row in [B * K] and the (user, item) pair, int64 [R] each, and the sums,
+          [R, sums]; the first is the count.
+        """
+        users, targets = tf.unstack(tf.shape(position, tf.int64))
+        width = history.shape[1] + 1
+        place = found.user * width + found.step  # Ascending.
+        first = tf.range(users)[:, tf.newaxis] * width
+        limits = [
+            tf.searchsorted(place, tf.reshape(limit, [-1]), out_type=tf.int64)
+            for limit in (tf.broadcast_to(first, tf.shape(position)), first + position)
+        ]
+        past = tf.ragged.range(*limits)  # Occurrences before each of the B * K targets.
+        row, past = past.value_rowids(), past.flat_values
+        step = tf.gather(found.step, past)
+        visited = tf.gather_nd(history.visit_time, tf.stack([row // targets, step], 1))
+        weights = self._weights(
+            tf.gather(tf.reshape(position, [-1]), row) - 1 - step,
+            tf.gather(tf.reshape(now, [-1]), row) - visited,
+        )
+        pairs = tf.maximum(tf.size(found.item, tf.int64), 1)
+        key, group = tf.unique(row * pairs + tf.gather(found.pair, past))
+        sums = tf.math.unsorted_segment_sum(weights, group, tf.size(key))
+        return key // pairs, key % pairs, sums
+
+    def _weights(self, age: tf.Tensor, elapsed: tf.Tensor) -> tf.Tensor:
+        """Weights [P, sums] of occurrences some sessions and some seconds ago, int64 [P] each."""
+        age = tf.cast(age, tf.float32)[:, tf.newaxis]
+        days = tf.maximum(tf.cast(elapsed, tf.float32) / SECONDS_PER_DAY, 0.0)[:, tf.newaxis]
+        by_session = tf.exp(age * tf.math.log_sigmoid(self._decay_logit))
+        by_time = tf.exp(-days * tf.exp(-self._log_scale))
+        return tf.concat([tf.ones_like(age), age, by_session, by_time], axis=1)
+
+    def _inputs(self, sums, index, own, sessions):
         """Inputs of the score function for R pairs, [R, inputs]."""
         count, total_age, decayed = sums[:, :1], sums[:, 1:2], sums[:, 2:]
-        sessions = tf.cast(position, tf.float32)[:, tf.newaxis]
+        sessions = tf.cast(sessions, tf.float32)[:, tf.newaxis]
         # The user's own events are left out, or training would see its targets.
-        others = tf.maximum(tf.gather(self._item_count, index) - own, 0.0)[:, tf.newaxis]
+        others = tf.gather(self._item_count, index) - tf.cast(own, tf.float32)
+        others = tf.maximum(others, 0.0)[:, tf.newaxis]
         return tf.concat(
             [
                 tf.math.log(count),
@@ -159,8 +176,3 @@ class RepeatScorer(tf.keras.layers.Layer):
             ],
             axis=1,
         )
-
-
-def weights_count() -> int:
-    """How many sums over occurrences the scorer reads."""
-    return 2 + len(SESSION_DECAYS) + len(TIME_SCALES_DAYS)

@@ -160,7 +160,7 @@ class SessionModel(tfrs.Model):
         listed = tf.gather_nd(logits, place)  # [N, T]
         # The weight of a session's own items is 1.
         weighted = logits + candidates.log_weight
-        loss = tf.reduce_sum(retrieval_loss(weighted, listed, is_positive))
+        loss = tf.reduce_sum(retrieval_loss(weighted, candidates.column, listed, is_positive))
         if self.rank_head is not None:
             listed += self.rank_head(reading.vector, index, tf.gather(items, candidates.column))
             listed_label = tf.where(in_catalogue, label, PADDING)

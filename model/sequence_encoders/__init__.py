@@ -13,10 +13,12 @@ import tensorflow as tf
 from model.config import ModelConfig
 from model.sequence_encoders.gru import GruSequenceEncoder
 from model.sequence_encoders.hstu import HstuSequenceEncoder
+from model.sequence_encoders.hybrid import HybridSequenceEncoder
 from model.sequence_encoders.transformer import TransformerSequenceEncoder
 
 SEQUENCE_ENCODERS: dict[str, Callable[[ModelConfig, int], tf.keras.layers.Layer]] = {
     "transformer": TransformerSequenceEncoder,
     "hstu": HstuSequenceEncoder,
     "gru": GruSequenceEncoder,
+    "hybrid": HybridSequenceEncoder,
 }

@@ -45,7 +45,7 @@ def sampler(monkeypatch, sample) -> CandidateSampler:
 
 def loss(scores, found: Candidates, is_positive):
     listed = tf.gather(scores, found.column, batch_dims=1)
-    return retrieval_loss(scores + found.log_weight, listed, is_positive)
+    return retrieval_loss(scores + found.log_weight, found.column, listed, is_positive)
 
 
 def test_candidates_and_their_weights_by_hand(monkeypatch):

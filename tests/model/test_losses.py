@@ -13,7 +13,8 @@ LOG = math.log
 
 
 def loss(logits, index, is_positive):
-    return retrieval_loss(logits, tf.gather(logits, index, batch_dims=1), is_positive)
+    index = tf.cast(index, tf.int64)
+    return retrieval_loss(logits, index, tf.gather(logits, index, batch_dims=1), is_positive)
 
 
 def test_retrieval_loss_by_hand():

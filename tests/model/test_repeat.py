@@ -14,7 +14,6 @@ from model.repeat import (
     TIME_SCALES_DAYS,
     RepeatScorer,
     occurrences,
-    weights_count,
 )
 
 V = 8
@@ -43,46 +42,48 @@ def sums_by_hand(occurrences_of: list[tuple[int, float]]) -> list[float]:
 
 
 def test_occurrences_of_engaged_items_of_the_vocabulary(users):
-    items, occurrence = occurrences(users, V)
-    assert items.numpy().tolist() == [[1, 2, 4], [2, 0, 0]]
-    assert occurrence.numpy().tolist() == [
-        [[1, 1, 0], [1, 0, 0], [0, 0, 1]],
-        [[1, 0, 0], [0, 0, 0], [0, 0, 0]],
-    ]
+    found = occurrences(users, V)
+    assert found.user.numpy().tolist() == [0, 0, 0, 0, 1]
+    assert found.step.numpy().tolist() == [0, 0, 1, 2, 0]
+    assert tf.gather(found.item, found.pair).numpy().tolist() == [1, 2, 1, 4, 2]
+    assert found.item.numpy().tolist() == [1, 2, 4, 2]  # Alice's three, Bob's one.
+    assert found.count.numpy().tolist() == [2, 1, 1, 1]
 
 
 def test_an_item_twice_in_a_session_occurs_once():
-    items, occurrence = occurrences(history([[(0, [(1, 1), (1, 1)])]]), V)
-    assert items.numpy().tolist() == [[1]]
-    assert occurrence.numpy().tolist() == [[[1.0]]]
+    found = occurrences(history([[(0, [(1, 1), (1, 1)])]]), V)
+    assert found.step.numpy().tolist() == [0]
+    assert found.count.numpy().tolist() == [1]
 
 
-def test_nobody_has_a_history():
-    items, occurrence = occurrences(history([[], []]), V)
-    assert items.numpy().tolist() == [[0], [0]]
-    assert occurrence.shape == (2, 0, 1)
+def test_nobody_has_a_history(scorer):
+    nobody = history([[], []])
+    assert occurrences(nobody, V).item.shape == (0,)
+    position, now = tf.zeros([2, 1], tf.int64), tf.fill([2, 1], tf.constant(DAY, tf.int64))
+    place, score = scorer(nobody, position, now, tf.zeros([2, 1, 4]))
+    assert place.shape == (0, 2)
+    assert score.shape == (0,)
 
 
 def test_decayed_sums_by_hand(users, scorer):
-    _, occurrence = occurrences(users, V)
+    found = occurrences(users, V)
     position = tf.constant([[2, 3], [1, 0]], tf.int64)
     now = tf.constant([[30 * DAY, 40 * DAY], [6 * DAY, 5 * DAY]], tf.int64)
-    sums = scorer._decayed_sums(users, position, now, occurrence).numpy()
-    assert sums.shape == (2, 2, weights_count(), 3)
+    row, pair, sums = scorer._decayed_sums(users, found, position, now)
+    item = tf.gather(found.item, pair)
     expected = {
-        # (user, target, column): sessions ago and days ago of each occurrence before the target.
-        (0, 0, 0): [(1, 30), (0, 20)],
-        (0, 0, 1): [(1, 30)],
-        (0, 0, 2): [],  # Item 4 comes with the target session only.
-        (0, 1, 0): [(2, 40), (1, 30)],
-        (0, 1, 1): [(2, 40)],
-        (0, 1, 2): [(0, 10)],
-        (1, 0, 0): [(0, 1)],
-        (1, 1, 0): [],  # Nothing before the first session.
+        # (target's row, item): sessions ago and days ago of each occurrence before the target.
+        # Item 4 comes with row 0's target session only; before row 3, Bob's first, is nothing.
+        (0, 1): [(1, 30), (0, 20)],
+        (0, 2): [(1, 30)],
+        (1, 1): [(2, 40), (1, 30)],
+        (1, 2): [(2, 40)],
+        (1, 4): [(0, 10)],
+        (2, 2): [(0, 1)],
     }
-    for (user, target, column), pairs in expected.items():
-        hand = sums_by_hand(pairs)
-        np.testing.assert_allclose(sums[user, target, :, column], hand, rtol=1e-4, atol=1e-6)
+    assert list(zip(row.numpy().tolist(), item.numpy().tolist(), strict=True)) == list(expected)
+    hand = [sums_by_hand(ages) for ages in expected.values()]
+    np.testing.assert_allclose(sums, hand, rtol=1e-4, atol=1e-6)
 
 
 def test_scores_stand_at_the_target_and_the_item(users, scorer):
@@ -97,9 +98,7 @@ def test_scores_stand_at_the_target_and_the_item(users, scorer):
 
 def test_the_work_does_not_grow_with_the_catalogue(users):
     wide = 1_000_000
-    items, occurrence = occurrences(users, wide)
-    assert items.shape == (2, 4)  # Item 9 is in this vocabulary.
-    assert occurrence.shape == (2, 3, 4)
+    assert occurrences(users, wide).item.shape == (5,)  # Item 9 is in this vocabulary.
     position = tf.constant([[3], [1]], tf.int64)
     now = tf.constant([[40 * DAY], [6 * DAY]], tf.int64)
     place, _ = RepeatScorer(np.zeros(wide + 2))(users, position, now, tf.zeros([2, 1, 4]))
