@@ -19,7 +19,7 @@ ENCODERS = list(itertools.product(SESSION_ENCODERS, SEQUENCE_ENCODERS))
 STEPS: list[dict] = [
     {"session_encoder": "mean", "sequence_encoder": "transformer", "rank_loss": "listmle"},
     {"session_encoder": "max", "sequence_encoder": "hstu", "rank_loss": "approx_ndcg"},
-    {"session_encoder": "attention", "sequence_encoder": "gru", "retrieval_loss": "sampled"},
+    {"session_encoder": "attention", "sequence_encoder": "hybrid", "retrieval_loss": "sampled"},
     {"session_encoder": "transformer", "sequence_encoder": "hstu", "shared_embedding": False},
 ]
 USER = [(0, [(1, 1), (2, 0)]), (2, [(3, 1)]), (5, [(1, 1), (7, 1)]), (9, [(4, 1), (5, 0)])]
