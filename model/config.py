@@ -30,13 +30,13 @@ class ModelConfig(_Section):
         description="score items by the vectors they are read with; false: by ones of their own",
     )
     session_encoder: Literal["mean", "max", "attention", "transformer"] = Field(
-        "attention", description="ISE: the items of a session to one vector"
+        "mean", description="ISE: the items of a session to one vector"
     )
     session_items: Positive = Field(
         50, description="of a session that see one another in the transformer session encoder"
     )
     sequence_encoder: Literal["transformer", "hstu", "gru", "hybrid"] = Field(
-        "hybrid",
+        "gru",
         description="SSE: the sessions so far to a user state; hybrid: a GRU and a transformer",
     )
     layers: Positive = Field(2, description="of the sequence encoder")
