@@ -1,8 +1,9 @@
 """`sessionrec benchmark retraining`: each week's model from last week's weights, and from none."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import tensorflow_transform as tft
@@ -28,6 +29,14 @@ TRAINING_SECONDS, RELATIVE = "training_s", "warm-over-cold-"
 SECONDS_TO_COLD = "s_to_cold-validation-ndcg@20"
 DAYS = 7
 NDCG, RECALL = f"ndcg@{K}", f"recall@{K}"
+_FIGURES: Mapping[str, Callable[[Cell], float]] = MappingProxyType(
+    {
+        VALIDATION_NDCG: lambda cell: cell.best,
+        TRAINING_SECONDS: lambda cell: cell.epoch_seconds[-1],
+        NDCG: lambda cell: float(np.mean(cell.metrics[NDCG])),
+        RECALL: lambda cell: float(np.mean(cell.metrics[RECALL])),
+    }
+)
 
 
 def week_settings(dataset: str, weeks: int, week: int) -> tuple[str, ...]:
@@ -50,6 +59,7 @@ def benchmark_retraining(
     configs: Sequence[Path],
     settings: tuple[str, ...],
     weeks: int,
+    seeds: int,
     output: Path,
     cells: Path,
     command: str,
@@ -63,6 +73,7 @@ def benchmark_retraining(
       configs: configuration files, one a data set.
       settings: overrides of all of them.
       weeks: how many models are retrained.
+      seeds: how many times all of this; each goes on from its own weights.
       output: folder for results.json, the table and the plots.
       cells: folder of what was measured already.
       command: what reproduces it.
@@ -70,7 +81,7 @@ def benchmark_retraining(
     """
     rows: list[Row] = []
     for path in configs:
-        rows += _weeks(path, settings, weeks, cells, command, console)
+        rows += _weeks(path, settings, weeks, seeds, cells, command, console)
     write_results(rows, output)
     plot_curves(rows, output)
     console.print(f"results: {output}")
@@ -80,23 +91,34 @@ def _weeks(
     path: Path,
     settings: tuple[str, ...],
     weeks: int,
+    seeds: int,
     cells: Path,
     command: str,
     console: Console,
 ) -> list[Row]:
     dataset = load_config(path, settings).pipeline.name
     rows: list[Row] = []
-    base, known = None, frozenset[bytes]()
+    bases: list[Path | None] = [None] * seeds
+    known = frozenset[bytes]()
     for week in range(weeks + 1):
         at_week = (*settings, *week_settings(dataset, weeks, week))
         data = prepare(path, at_week, "global-time", console)
-        folder, items = cells / data.config.pipeline.name, _vocabulary(data)
-        found = {COLD: _measured(data, folder / COLD, None, console)}
-        if base is not None:
-            found[WARM] = _measured(data, folder / WARM, base, console)
+        items = _vocabulary(data)
+        found: list[dict[str, Cell]] = []
+        for seed, base in enumerate(bases):
+            folder = cells / data.config.pipeline.name / str(seed)
+            methods = {COLD: None} if base is None else {COLD: None, WARM: base}
+            found.append(
+                {
+                    method: _measured(data, seed, folder / method, start, console)
+                    for method, start in methods.items()
+                }
+            )
+            bases[seed] = folder / list(methods)[-1] / SERVABLE
+        if week:
             counts = {ITEMS: float(len(items)), NEW_ITEMS: float(len(items - known))}
             rows += _rows(f"{dataset}-week-{week}", found, counts, command)
-        base, known = folder / list(found)[-1] / SERVABLE, items
+        known = items
     return [*rows, *_means(dataset, rows, command)]
 
 
@@ -105,69 +127,73 @@ def _vocabulary(data: Prepared) -> frozenset[bytes]:
     return frozenset(transform.vocabulary_by_name(features.ITEM_VOCABULARY))
 
 
-def _measured(data: Prepared, folder: Path, base: Path | None, console: Console) -> Cell:
+def _measured(data: Prepared, seed: int, folder: Path, base: Path | None, console: Console) -> Cell:
+    settings = (f"train.seed={seed}",)
     inputs = {
         "examples": data.examples,
-        "config": data.config.model_dump(mode="json"),
+        "config": data.with_settings(settings).model_dump(mode="json"),
         "base": str(base),
     }
-    cell = measured(folder, inputs, partial(_train, data, base))
+    cell = measured(folder, inputs, partial(_train, data, settings, base))
+    best, took = cell.best, cell.epoch_seconds[-1]
     console.print(
-        f"  {folder.name:<20}validation NDCG@{K} {cell.best:.4f} in {cell.epoch_seconds[-1]:7.1f} s"
+        f"  seed {seed}, {folder.name:<20}validation NDCG@{K} {best:.4f} in {took:7.1f} s"
     )
     return cell
 
 
-def _train(data: Prepared, base: Path | None, folder: Path) -> Cell:
+def _train(data: Prepared, settings: tuple[str, ...], base: Path | None, folder: Path) -> Cell:
     """Keeps the servable, which the next week may start from."""
-    seconds = data.train((), folder, base=base)
+    seconds = data.train(settings, folder, base=base)
     metrics = served.metrics(served.load(str(folder / SERVABLE)), data.test)
     curves = read_curves(str(folder / CURVES))
     return Cell.learned(seconds, metrics, curves[f"val_{NDCG}"], curves["seconds"])
 
 
 def _rows(
-    dataset: str, found: dict[str, Cell], counts: dict[str, float], command: str
+    dataset: str, found: list[dict[str, Cell]], counts: dict[str, float], command: str
 ) -> Iterator[Row]:
-    summary = {}
-    for method, cell in found.items():
-        row = partial(_row, dataset, method, command, cell.epoch_seconds[-1])
-        summary[method] = {
-            VALIDATION_NDCG: cell.best,
-            TRAINING_SECONDS: cell.epoch_seconds[-1],
-            NDCG: float(np.mean(cell.metrics[NDCG])),
-            RECALL: float(np.mean(cell.metrics[RECALL])),
-        }
-        for metric, value in {**counts, **summary[method]}.items():
-            yield row(metric, value)
-        for epoch, (value, at) in enumerate(cell.curve, 1):
-            yield _row(dataset, method, command, at, f"{CURVE}{epoch}", value, seed=0)
-        reached = next((at for value, at in cell.curve if value >= found[COLD].best), None)
-        if reached is not None:
-            yield row(SECONDS_TO_COLD, reached)
-    for metric, value in summary[WARM].items():
-        relative = value / summary[COLD][metric]
-        yield _row(dataset, WARM, command, 0.0, f"{RELATIVE}{metric}", relative)
+    """Of a week: a line a method, with the mean, the least and the most of the seeds."""
+    for method in found[0]:
+        cells = [of_seed[method] for of_seed in found]
+        row = partial(_row, dataset, method, command, [cell.epoch_seconds[-1] for cell in cells])
+        for metric, count in counts.items():
+            yield row(metric, [count])
+        for metric, value in _FIGURES.items():
+            yield row(metric, [value(cell) for cell in cells])
+        for seed, cell in enumerate(cells):
+            for epoch, (value, at) in enumerate(cell.curve, 1):
+                yield _row(dataset, method, command, [at], f"{CURVE}{epoch}", [value], seed)
+        reached = [_seconds_to(of_seed[COLD].best, of_seed[method]) for of_seed in found]
+        if None not in reached:
+            yield row(SECONDS_TO_COLD, [at for at in reached if at is not None])
+    for metric, value in _FIGURES.items():
+        relative = [value(of_seed[WARM]) / value(of_seed[COLD]) for of_seed in found]
+        yield _row(dataset, WARM, command, [0.0], f"{RELATIVE}{metric}", relative)
+
+
+def _seconds_to(level: float, cell: Cell) -> float | None:
+    return next((at for value, at in cell.curve if value >= level), None)
 
 
 def _means(dataset: str, rows: list[Row], command: str) -> Iterator[Row]:
-    """Over the weeks."""
+    """Over weeks and seeds, with the least and the most."""
     for metric in dict.fromkeys(row.metric for row in rows if row.metric.startswith(RELATIVE)):
-        values = [row.value for row in rows if row.metric == metric]
-        yield Row(
-            BENCHMARK, dataset, WARM, metric, float(np.mean(values)), min(values), max(values),
-            None, 0.0, command,
-        )  # fmt: skip
+        found = [row for row in rows if row.metric == metric]
+        mean = float(np.mean([row.value for row in found]))
+        low, high = min(row.low for row in found), max(row.high for row in found)
+        yield Row(BENCHMARK, dataset, WARM, metric, mean, low, high, None, 0.0, command)
 
 
 def _row(
     dataset: str,
     method: str,
     command: str,
-    seconds: float,
+    seconds: list[float],
     metric: str,
-    value: float,
+    values: list[float],
     seed: int | None = None,
 ) -> Row:
-    seconds = round(seconds, 3)
-    return Row(BENCHMARK, dataset, method, metric, value, value, value, seed, seconds, command)
+    took, mean = round(float(np.mean(seconds)), 3), float(np.mean(values))
+    low, high = min(values), max(values)
+    return Row(BENCHMARK, dataset, method, metric, mean, low, high, seed, took, command)

@@ -101,6 +101,7 @@ def training(
 def retraining(
     config: ConfigsOption = [DEFAULT_CONFIG],  # noqa: B006
     weeks: Annotated[int, typer.Option(min=1, help="Models that are retrained.")] = 4,
+    seeds: Annotated[int, typer.Option(min=1, help="Chains of such models.")] = 3,
     output: OutputOption = RETRAINING_OUTPUT,
     set_: SetOption = [],  # noqa: B006
 ) -> None:
@@ -112,7 +113,7 @@ def retraining(
         from benchmarks.retraining import benchmark_retraining
 
         cells = RETRAINING_OUTPUT / "cells"
-        benchmark_retraining(config, tuple(set_), weeks, output, cells, command, console)
+        benchmark_retraining(config, tuple(set_), weeks, seeds, output, cells, command, console)
 
 
 @app.command()

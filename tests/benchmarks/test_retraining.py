@@ -1,6 +1,7 @@
 """Weeks that follow each other, what each training starts from, and the rows made from cells."""
 
 import json
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ from benchmarks.cells import Cell
 from tfx_pipeline.config import load_config
 
 # Best validation NDCG of each week's trainings, which take 10 and 2 seconds an epoch: a cold one's
-# after its second, a warm one's after its first.
+# after its second, a warm one's after its first. A second seed has .1 more.
 COLD, WARM = [0.2, 0.3, 0.4], [None, 0.33, 0.36]
 CONFIG = """
 [data]
@@ -45,15 +46,18 @@ def rows(tmp_path, monkeypatch):
 
     def prepare(path, settings, protocol, console):
         assert protocol == "global-time"
-        return SimpleNamespace(examples="", config=load_config(path, settings))
+        config = load_config(path, settings)
+        with_settings = partial(load_config, path)
+        return SimpleNamespace(examples="", config=config, with_settings=with_settings)
 
     def week_of(data):
         return int(data.config.pipeline.name[-1])
 
-    def train(data, base, folder):
-        week = week_of(data)
-        started[week, folder.name] = base and str(base.relative_to(tmp_path / "cells"))
-        best = COLD[week] if base is None else WARM[week]
+    def train(data, settings, base, folder):
+        week, seed = week_of(data), int(folder.parent.name)
+        assert settings == (f"train.seed={seed}",)
+        started[week, seed, folder.name] = base and str(base.relative_to(tmp_path / "cells"))
+        best = (COLD[week] if base is None else WARM[week]) + seed / 10
         seconds = [10.0, 20.0] if base is None else [2.0, 4.0]
         curve = [best - 0.1, best] if base is None else [best, best - 0.1]
         trials = {f"epoch {epoch}": value for epoch, value in enumerate(curve, 1)}
@@ -67,32 +71,34 @@ def rows(tmp_path, monkeypatch):
             [tmp_path / "shop.toml"],
             (),
             2,
+            2,
             tmp_path / "output",
             tmp_path / "cells",
             "command",
             Console(file=log),
         )
-    assert started == {
-        (0, "sessionrec"): None,
-        (1, "sessionrec"): None,
-        (1, "sessionrec-warm"): "shop_week_0/sessionrec/servable",
-        (2, "sessionrec"): None,
-        (2, "sessionrec-warm"): "shop_week_1/sessionrec-warm/servable",
-    }
+    for seed in range(2):
+        assert {key: base for key, base in started.items() if key[1] == seed} == {
+            (0, seed, "sessionrec"): None,
+            (1, seed, "sessionrec"): None,
+            (1, seed, "sessionrec-warm"): f"shop_week_0/{seed}/sessionrec/servable",
+            (2, seed, "sessionrec"): None,
+            (2, seed, "sessionrec-warm"): f"shop_week_1/{seed}/sessionrec-warm/servable",
+        }
     assert (tmp_path / "output" / "retraining-shop-week-2.png").stat().st_size > 1000
     return json.loads((tmp_path / "output" / "results.json").read_text())
 
 
-def test_rows_of_weeks_and_their_means(rows):
+def test_rows_of_weeks_and_means_over_seeds(rows):
     value = {
         (row["dataset"], row["method"], row["metric"]): row["value"]
         for row in rows
         if row["seed"] is None
     }
     second = ("shop-week-2", "sessionrec-warm")
-    assert value[*second, "validation-ndcg@20"] == 0.36
+    np.testing.assert_allclose(value[*second, "validation-ndcg@20"], (0.36 + 0.46) / 2)
     assert (value[*second, "items"], value[*second, "new-items"]) == (4, 2)
-    assert value[*second, "ndcg@20"] == 0.18
+    np.testing.assert_allclose(value[*second, "ndcg@20"], (0.18 + 0.23) / 2)
     assert value[*second, "training_s"] == 4
     to_cold = "s_to_cold-validation-ndcg@20"
     assert value["shop-week-1", "sessionrec", to_cold] == 20
@@ -100,8 +106,20 @@ def test_rows_of_weeks_and_their_means(rows):
     assert (*second, to_cold) not in value
     relative = "warm-over-cold-"
     np.testing.assert_allclose(value[*second, f"{relative}training_s"], 0.2)
-    mean = value["shop", "sessionrec-warm", f"{relative}validation-ndcg@20"]
-    np.testing.assert_allclose(mean, (0.33 / 0.3 + 0.36 / 0.4) / 2)
+    [mean] = [
+        row
+        for row in rows
+        if (row["dataset"], row["metric"]) == ("shop", f"{relative}validation-ndcg@20")
+    ]
+    ratios = [0.33 / 0.3, 0.43 / 0.4, 0.36 / 0.4, 0.46 / 0.5]
+    np.testing.assert_allclose(mean["value"], sum(ratios) / 4)
+    np.testing.assert_allclose([mean["low"], mean["high"]], [0.9, 1.1])
+    curve = {
+        (row["seed"], row["metric"]): row["value"]
+        for row in rows
+        if (row["dataset"], row["method"]) == second and row["seed"] is not None
+    }
+    np.testing.assert_allclose(curve[1, "validation-ndcg@20-epoch-1"], 0.46)
     assert not any(dataset.endswith("week-0") for dataset, *_ in value)
 
 
@@ -115,7 +133,8 @@ def test_a_week_of_a_log_in_which_items_are_new(tmp_path, run_command):
             lines += [f"u{user},{name},{1_700_000_000 + day * 86_400 + user}" for name in names]
     (tmp_path / "clicks.csv").write_text("\n".join(lines))
     (tmp_path / "shop.toml").write_text(CONFIG)
-    command = ("benchmark", "retraining", "--config=shop.toml", "--weeks=1", "--output=results")
+    command = ("benchmark", "retraining", "--config=shop.toml", "--weeks=1", "--seeds=1")
+    command = (*command, "--output=results")
     status, printed = run_command(tmp_path, *command)
     assert status == 0, printed
     value = {
