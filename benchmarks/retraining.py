@@ -159,16 +159,16 @@ def _rows(
         row = partial(_row, dataset, method, command, [cell.epoch_seconds[-1] for cell in cells])
         for metric, count in counts.items():
             yield row(metric, [count])
-        for metric, value in _FIGURES.items():
-            yield row(metric, [value(cell) for cell in cells])
+        for metric, figure in _FIGURES.items():
+            yield row(metric, [figure(cell) for cell in cells])
         for seed, cell in enumerate(cells):
             for epoch, (value, at) in enumerate(cell.curve, 1):
                 yield _row(dataset, method, command, [at], f"{CURVE}{epoch}", [value], seed)
         reached = [_seconds_to(of_seed[COLD].best, of_seed[method]) for of_seed in found]
         if None not in reached:
             yield row(SECONDS_TO_COLD, [at for at in reached if at is not None])
-    for metric, value in _FIGURES.items():
-        relative = [value(of_seed[WARM]) / value(of_seed[COLD]) for of_seed in found]
+    for metric, figure in _FIGURES.items():
+        relative = [figure(of_seed[WARM]) / figure(of_seed[COLD]) for of_seed in found]
         yield _row(dataset, WARM, command, [0.0], f"{RELATIVE}{metric}", relative)
 
 
