@@ -112,38 +112,39 @@ class RepeatScorer(tf.keras.layers.Layer):
           state: user state at the position, [B, K, dim].
         """
         found = occurrences(history, self._vocabulary_size)
-        row, pair, sums = self._decayed_sums(history, found, position, now)
+        users, targets = tf.unstack(tf.shape(position, tf.int64))
+        user = tf.repeat(tf.range(users), targets)  # Of each of the B * K targets.
+        position, now = tf.reshape(position, [-1]), tf.reshape(now, [-1])
+        row, pair, sums = self._decayed_sums(history, found, user, position, now)
         index = tf.gather(found.item, pair)
-        sessions = tf.gather(tf.reshape(position, [-1]), row)
-        inputs = self._inputs(sums, index, tf.gather(found.count, pair), sessions)
+        inputs = self._inputs(sums, index, tf.gather(found.count, pair), tf.gather(position, row))
         gate = tf.gather(tf.reshape(self._gate(state), [-1, 2]), row)  # [R, 2]
         score = (self._linear(inputs) + self._mlp(inputs))[:, 0] + tf.gather(self._item_bias, index)
         score = score * tf.exp(gate[:, 0]) + gate[:, 1]
         return Repeats(tf.stack([row, index], 1), score)
 
-    def _decayed_sums(self, history, found, position, now):
+    def _decayed_sums(self, history, found, user, position, now):
         """Sums of each weight over what a target's user engaged with before it.
 
+        Args:
+          history: B users.
+          found: their occurrences.
+          user, position, now: of each of N targets, [N].
+
         Returns:
-          The target's row in [B * K] and the (user, item) pair, int64 [R] each, and the sums,
-          [R, sums]; the first is the count.
+          The target and the (user, item) pair, int64 [R] each, and the sums, [R, sums]; the first
+          is the count.
         """
-        users, targets = tf.unstack(tf.shape(position, tf.int64))
         width = history.shape[1] + 1
         place = found.user * width + found.step  # Ascending.
-        first = tf.range(users)[:, tf.newaxis] * width
-        limits = [
-            tf.searchsorted(place, tf.reshape(limit, [-1]), out_type=tf.int64)
-            for limit in (tf.broadcast_to(first, tf.shape(position)), first + position)
-        ]
-        past = tf.ragged.range(*limits)  # Occurrences before each of the B * K targets.
+        first, end = (
+            tf.searchsorted(place, user * width + at, out_type=tf.int64) for at in (0, position)
+        )
+        past = tf.ragged.range(first, end)  # Occurrences before each target.
         row, past = past.value_rowids(), past.flat_values
         step = tf.gather(found.step, past)
-        visited = tf.gather_nd(history.visit_time, tf.stack([row // targets, step], 1))
-        weights = self._weights(
-            tf.gather(tf.reshape(position, [-1]), row) - 1 - step,
-            tf.gather(tf.reshape(now, [-1]), row) - visited,
-        )
+        visited = tf.gather_nd(history.visit_time, tf.stack([tf.gather(user, row), step], 1))
+        weights = self._weights(tf.gather(position, row) - 1 - step, tf.gather(now, row) - visited)
         pairs = tf.maximum(tf.size(found.item, tf.int64), 1)
         key, group = tf.unique(row * pairs + tf.gather(found.pair, past))
         sums = tf.math.unsorted_segment_sum(weights, group, tf.size(key))

@@ -67,9 +67,10 @@ def test_nobody_has_a_history(scorer):
 
 def test_decayed_sums_by_hand(users, scorer):
     found = occurrences(users, V)
-    position = tf.constant([[2, 3], [1, 0]], tf.int64)
-    now = tf.constant([[30 * DAY, 40 * DAY], [6 * DAY, 5 * DAY]], tf.int64)
-    row, pair, sums = scorer._decayed_sums(users, found, position, now)
+    user = tf.constant([0, 0, 1, 1], tf.int64)
+    position = tf.constant([2, 3, 1, 0], tf.int64)
+    now = tf.constant([30 * DAY, 40 * DAY, 6 * DAY, 5 * DAY], tf.int64)
+    row, pair, sums = scorer._decayed_sums(users, found, user, position, now)
     item = tf.gather(found.item, pair)
     expected = {
         # (target's row, item): sessions ago and days ago of each occurrence before the target.
