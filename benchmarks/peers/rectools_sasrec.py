@@ -9,14 +9,12 @@ lists are judged is trained anew on its histories for as many, as SessionRec's i
 
 import argparse
 import json
-import os
 import time
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytorch_lightning
-import torch
 from rectools import Columns
 from rectools.dataset import Dataset
 from rectools.models import SASRecModel
@@ -40,8 +38,6 @@ def main() -> None:
     parser.add_argument("--history", type=int, required=True)
     parser.add_argument("--epochs", type=int)
     given = parser.parse_args()
-    # Without it cuBLAS refuses to repeat itself, which the trainer asks for.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     curve, seconds = _choose_epochs(np.load(given.folder / "validation.npz"), given)
     content = {"validation": curve, "seconds": seconds}
     (given.folder / "curve.json").write_text(json.dumps(content))
@@ -117,15 +113,14 @@ def _dataset(user: np.ndarray, item: np.ndarray) -> Dataset:
 def _lists(model: SASRecModel, task) -> list[list[int]]:
     """The best items of the catalogue for each judged user; popular ones where it knows none."""
     known = np.isin(task["judged"], task["history_user"])
-    with torch.no_grad():
-        found = model.recommend(
-            users=task["judged"][known],
-            dataset=_dataset(task["history_user"], task["history_item"]),
-            k=K,
-            filter_viewed=False,
-            items_to_recommend=task["catalogue"],
-            on_unsupported_targets="ignore",
-        )
+    found = model.recommend(
+        users=task["judged"][known],
+        dataset=_dataset(task["history_user"], task["history_item"]),
+        k=K,
+        filter_viewed=False,
+        items_to_recommend=task["catalogue"],
+        on_unsupported_targets="ignore",
+    )
     by_user = found.groupby(Columns.User)[Columns.Item].agg(list).to_dict()
     popular = task["catalogue"][:K].tolist()
     return [by_user.get(user, popular) for user in task["judged"].tolist()]
