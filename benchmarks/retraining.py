@@ -164,9 +164,10 @@ def _rows(
         for seed, cell in enumerate(cells):
             for epoch, (value, at) in enumerate(cell.curve, 1):
                 yield _row(dataset, method, command, [at], f"{CURVE}{epoch}", [value], seed)
-        reached = [_seconds_to(of_seed[COLD].best, of_seed[method]) for of_seed in found]
-        if None not in reached:
-            yield row(SECONDS_TO_COLD, [at for at in reached if at is not None])
+        seconds = [_seconds_to(of_seed[COLD].best, of_seed[method]) for of_seed in found]
+        reached = [at for at in seconds if at is not None]
+        if len(reached) == len(found):
+            yield row(SECONDS_TO_COLD, reached)
     for metric, figure in _FIGURES.items():
         relative = [figure(of_seed[WARM]) / figure(of_seed[COLD]) for of_seed in found]
         yield _row(dataset, WARM, command, [0.0], f"{RELATIVE}{metric}", relative)

@@ -77,14 +77,16 @@ def rows(tmp_path, monkeypatch):
             "command",
             Console(file=log),
         )
+    expected = {}
     for seed in range(2):
-        assert {key: base for key, base in started.items() if key[1] == seed} == {
+        expected |= {
             (0, seed, "sessionrec"): None,
             (1, seed, "sessionrec"): None,
             (1, seed, "sessionrec-warm"): f"shop_week_0/{seed}/sessionrec/servable",
             (2, seed, "sessionrec"): None,
             (2, seed, "sessionrec-warm"): f"shop_week_1/{seed}/sessionrec-warm/servable",
         }
+    assert started == expected
     assert (tmp_path / "output" / "retraining-shop-week-2.png").stat().st_size > 1000
     return json.loads((tmp_path / "output" / "results.json").read_text())
 
