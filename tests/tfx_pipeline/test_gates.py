@@ -84,12 +84,16 @@ REQUESTS = [(1, [item], [1]) for item in ("a", "b", "c", "d", "e", "f", "g")]
     ("copies", "settings", "blessed", "words"),
     [
         (1, {"max_drop": 0}, True, "the same within noise"),
-        (60, {"max_drop": 0}, False, "evaluate.max_drop allows 0"),
-        (60, {"max_drop": 0.5}, True, "worse by"),
+        (400, {"max_drop": 0}, False, "evaluate.max_drop allows 0"),
+        (400, {"max_drop": 0.5}, True, "worse by"),
     ],
 )
 def test_a_drop_counts_once_it_is_more_than_noise(tmp_path, copies, settings, blessed, words):
-    """The new model finds d where the old one found a and b."""
+    """The new model finds d where the old one found a and b.
+
+    TFMA draws the jackknife's parts at random. The change is 7 standard errors of 2,800 requests,
+    so that no draw hides it; of 420 it would be 2.7, which one draw in forty does hide.
+    """
     uri = save_examples(tmp_path / "examples", copies, REQUESTS)
     old = save_servable(tmp_path / "old", ["a", "b", "c"])
     new = save_servable(tmp_path / "new", ["c", "d", "z"])
