@@ -12,6 +12,7 @@ _NEXT_ITEM = (
     "model.paradigm=next-item",
     "train.targets_per_user=20",
     "train.epochs=20",
+    "train.decay_epochs=20",
     "train.patience=3",
 )
 _NO_COUNTS = ("model.repeat=false", "model.trend=false")

@@ -70,7 +70,7 @@ class ModelConfig(_Section):
 class TrainConfig(_Section):
     """`[train]`: optimisation; the number of epochs is chosen on the eval split."""
 
-    epochs: Positive = Field(12, description="at most")
+    epochs: Positive = Field(60, description="at most")
     patience: Positive = Field(2, description="epochs without a better validation NDCG@20")
     batch_size: Positive = Field(48, description="users per step")
     min_steps: Positive = Field(
@@ -78,6 +78,11 @@ class TrainConfig(_Section):
     )
     targets_per_user: Positive = Field(8, description="next sessions predicted per user and step")
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
+    decay_epochs: Positive = Field(
+        12,
+        description="over which the learning rate falls along a cosine: to nothing, or to half if "
+        "training may be longer",
+    )
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     weight_average: Share = Field(
         0.98, description="of the average of the weights that is kept at each step"

@@ -19,6 +19,7 @@ from model.distribution import (
     to_replicas,
 )
 from model.history import History
+from model.learning_rate import learning_rate
 from model.session_model import SessionModel
 from model.validation import CUTOFF
 
@@ -50,14 +51,8 @@ def fit(
     """
     strategy = model.distribute_strategy
     steps = max(steps_of_an_epoch(strategy, functools.partial(training.read, 0)), config.min_steps)
-    schedule = tf.keras.optimizers.schedules.CosineDecay(
-        0.0,
-        decay_steps=steps * config.epochs,
-        warmup_target=config.learning_rate,
-        warmup_steps=max(steps // 2, 1),
-    )
     optimizer = tf.keras.optimizers.AdamW(
-        schedule, weight_decay=config.weight_decay, global_clipnorm=5.0
+        learning_rate(config, steps), weight_decay=config.weight_decay, global_clipnorm=5.0
     )
     optimizer.build(model.trainable_variables)
     model.compile(optimizer)
@@ -67,7 +62,8 @@ def fit(
     )
     validation_steps = _batches_with_targets(validation) if validation else 0
     if validation is not None and not validation_steps:
-        PROGRESS.warning("no user has a validation target: training all %d epochs", config.epochs)
+        epochs = min(config.epochs, config.decay_epochs)
+        PROGRESS.warning("no user has a validation target: training for %d epochs", epochs)
         validation = None
     epochs = epochs or config.epochs
     average = WeightAverage(config.weight_average)
