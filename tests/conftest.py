@@ -1,4 +1,4 @@
-"""What tests that start the command line share."""
+"""What tests share: starting the command line, and no deadline for property tests."""
 
 import os
 import subprocess
@@ -6,6 +6,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# An example may take long on a machine that does other things: speed is for benchmarks to judge.
+settings.register_profile("no-deadline", deadline=None)
+settings.load_profile("no-deadline")
 
 ROOT = Path(__file__).parents[1]
 

@@ -128,7 +128,7 @@ users = st.lists(
 ).map(lambda sessions: sorted(sessions, key=lambda session: session[0]))
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 @given(
     batch=st.lists(
         st.tuples(users, st.lists(st.integers(0, V + 1), min_size=2, max_size=2)),
@@ -149,7 +149,7 @@ def test_with_all_clusters_read_it_is_exact(model, scores, batch, order, k):
     np.testing.assert_array_equal(item[is_item], exact_item[is_item])
 
 
-@settings(max_examples=15, deadline=None, derandomize=True)
+@settings(max_examples=15, derandomize=True)
 @given(batch=st.lists(users, min_size=1, max_size=3), probes=st.integers(1, 3))
 def test_a_row_does_not_depend_on_its_batch(model, scores, batch, probes):
     index = clusters(scores, probes)

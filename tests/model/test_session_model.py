@@ -121,7 +121,7 @@ histories = st.lists(st.tuples(st.integers(0, 3), sessions), max_size=5).map(
 one_model = pytest.fixture(scope="module")(random_model)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25, derandomize=True)
 @given(user=histories, others=st.lists(histories, max_size=3), row=st.integers(0, 3))
 def test_scores_do_not_depend_on_who_shares_the_batch(one_model, user, others, row):
     row = min(row, len(others))

@@ -154,7 +154,6 @@ def tensor_protos(draw) -> tensor_pb2.TensorProto:
 
 @settings(
     max_examples=400,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
