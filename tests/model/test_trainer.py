@@ -130,8 +130,10 @@ def test_a_seed_gives_the_same_model_again(transformed, item_table, tmp_path):
 
 @pytest.mark.slow
 def test_a_second_training_starts_from_the_weights_of_the_first(
-    transformed, item_table, tmp_path, caplog
+    transformed, item_table, tmp_path, caplog, monkeypatch
 ):
+    """All the way: tests/model/test_warm_start.py has the share that is kept."""
+    monkeypatch.setattr("model.warm_start.KEPT", 1.0)
     cold = arguments(transformed, tmp_path / "cold", 2, item_table, epochs=1)
     cold.base_model = str(tmp_path / "nothing was blessed")
     run_fn(cold)
