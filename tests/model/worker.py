@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tiny_transform import arguments
 
-from model import fitting
+from model import fitting, warm_start
 from model.trainer import run_fn
 
 # All of a user's sessions are targets whose time is known: nothing is drawn at random.
@@ -39,6 +39,8 @@ def main() -> None:
             os._exit(9)
 
     fitting.PROGRESS.info = info
+    # All of the base: the weights that a model is made with differ between strategies.
+    warm_start.KEPT = 1.0
     run_fn(fn_args)
 
 
