@@ -27,6 +27,7 @@ VARIANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         f"{MODEL}-no-rank": ("model.rank_weight=0",),
         f"{MODEL}-no-repeat": ("model.repeat=false",),
         f"{MODEL}-no-trend": ("model.trend=false",),
+        f"{MODEL}-no-last-items": ("model.last_items=false",),
         f"{MODEL}-no-features": ("data.item_table.features=[]",),
         f"{MODEL}-no-request-time": ("model.request_time=false",),
         **{

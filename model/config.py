@@ -32,6 +32,11 @@ class ModelConfig(_Section):
     session_encoder: Literal["mean", "max", "attention", "transformer"] = Field(
         "mean", description="ISE: the items of a session to one vector"
     )
+    last_items: bool = Field(
+        True,
+        description="read what was engaged last in a session beside all of it, which a log where "
+        "items follow each other needs; items of one time have no order",
+    )
     session_items: Positive = Field(
         50, description="of a session that see one another in the transformer session encoder"
     )

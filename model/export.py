@@ -2,13 +2,14 @@
 
 import json
 import os
+from itertools import chain
 
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from model import features
 from model.catalogue import Catalogue
-from model.preprocessing import VISIT_TIME
+from model.preprocessing import EVENT_TIME
 from model.signatures import Servable
 
 EXTRA_FOLDER, WARM_UP_FILE = "assets.extra", "tf_serving_warmup_requests"
@@ -31,7 +32,7 @@ def export(
       model_name: the name it will be served under.
       index_report: what an approximate index was measured to find.
     """
-    tf.saved_model.save(servable, folder, signatures=servable.signatures())
+    tf.saved_model.save(servable.state(), folder, signatures=servable.signatures())
     extra = os.path.join(folder, EXTRA_FOLDER)
     tf.io.gfile.makedirs(extra)
     with tf.io.TFRecordWriter(os.path.join(extra, WARM_UP_FILE)) as writer:
@@ -45,19 +46,18 @@ def export(
 def requests(users: dict, items: Catalogue) -> list[bytes]:
     """Serialized requests of a new user and of each user of a batch of Transform's output.
 
-    Items out of the vocabulary are left unnamed, and all events have their session's time.
+    Items out of the vocabulary are left unnamed.
     """
     examples = [_example([], [], [], [])]
-    for index, engaged, visits in zip(
+    for index, engaged, time in zip(
         users[features.ITEM_INDEX].to_list(),
         users[features.ENGAGED].to_list(),
-        users[VISIT_TIME].to_list(),
+        users[EVENT_TIME].to_list(),
         strict=True,
     ):
-        ids = [_item_id(items, i) for session in index for i in session]
-        lengths = [len(session) for session in index]
-        times = [t for t, length in zip(visits, lengths, strict=False) for _ in range(length)]
-        examples.append(_example(ids, [e for session in engaged for e in session], times, lengths))
+        ids = [_item_id(items, i) for i in chain.from_iterable(index)]
+        roles, times = (list(chain.from_iterable(sessions)) for sessions in (engaged, time))
+        examples.append(_example(ids, roles, times, [len(session) for session in index]))
     return examples
 
 

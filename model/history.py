@@ -14,6 +14,7 @@ class History(NamedTuple):
       index: vocabulary index of each event's item, int64 [E].
       row: item-table row of each event's item, int64 [E].
       is_engaged: bool [E].
+      is_last: bool [E], engaged and no later engagement in its session; several of one time.
       session: which of the G sessions an event is in, ascending, int64 [E].
       user: which user a session is of, ascending, int64 [G].
       step: the session's place in the user's history, int64 [G].
@@ -28,6 +29,7 @@ class History(NamedTuple):
     index: tf.Tensor
     row: tf.Tensor
     is_engaged: tf.Tensor
+    is_last: tf.Tensor
     session: tf.Tensor
     user: tf.Tensor
     step: tf.Tensor
@@ -56,15 +58,25 @@ def from_transformed(inputs: dict, max_sessions: int) -> History:
     """Read Transform's output, keeping each user's `max_sessions` most recent sessions."""
     index = inputs[features.ITEM_INDEX][:, -max_sessions:]
     row = inputs[features.ITEM_ROW][:, -max_sessions:]
-    engaged = inputs[features.ENGAGED][:, -max_sessions:]
+    is_engaged = tf.equal(inputs[features.ENGAGED][:, -max_sessions:].flat_values, 1)
+    time = inputs[preprocessing.EVENT_TIME][:, -max_sessions:].flat_values
+    session = index.values.value_rowids()
     length = index.row_lengths()
     return History(
         index.flat_values,
         row.flat_values,
-        tf.equal(engaged.flat_values, 1),
-        index.values.value_rowids(),
+        is_engaged,
+        _is_last(time, is_engaged, session),
+        session,
         index.value_rowids(),
         tf.ragged.range(length).flat_values,
         length,
         *(inputs[name][:, -(max_sessions + 1) :].to_tensor() for name in preprocessing.VISITS),
     )
+
+
+def _is_last(time: tf.Tensor, is_engaged: tf.Tensor, session: tf.Tensor) -> tf.Tensor:
+    """bool [E]: engaged, at the time of its session's latest engagement."""
+    time = tf.where(is_engaged, time, time.dtype.min)
+    latest = tf.math.segment_max(time, session)
+    return tf.logical_and(is_engaged, tf.equal(time, tf.gather(latest, session)))

@@ -8,18 +8,23 @@ import tensorflow as tf
 
 from model import features, preprocessing
 
-_EVENTS = (features.ITEM_INDEX, features.ITEM_ROW, features.ENGAGED)
+_EVENTS = (
+    features.ITEM_INDEX,
+    features.ITEM_ROW,
+    features.ENGAGED,
+    preprocessing.EVENT_TIME,
+)
 
 
 def flatten_sessions(inputs: dict) -> dict:
     """Transform's output with one session per engaged item; an item has its session's visit.
 
-    The items of a session are shuffled, the same way every time: a basket has no order, and the
-    order of ids, which ingestion gives it, would be learned instead of what comes next. The request
-    stays the last visit, and targets are as they were.
+    Items of one time are shuffled, the same way every time: a basket has no order, and the order of
+    ids, which ingestion gives it, would be learned instead of what comes next. The request stays
+    the last visit, and targets are as they were.
     """
     inputs = dict(inputs)
-    order = _shuffled(inputs[features.ITEM_INDEX])
+    order = _order(inputs[preprocessing.EVENT_TIME])
     for name in _EVENTS:
         inputs[name] = inputs[name].with_flat_values(tf.gather(inputs[name].flat_values, order))
     is_engaged = tf.equal(inputs[features.ENGAGED], 1)
@@ -38,11 +43,13 @@ def flatten_sessions(inputs: dict) -> dict:
     return flat
 
 
-def _shuffled(items: tf.RaggedTensor) -> tf.Tensor:
-    """Places of the flat values, those of each session among themselves: int32 [events]."""
-    session = items.values.value_rowids()
-    draw = tf.random.stateless_uniform(tf.shape(session), [0, 0], dtype=tf.float64)
-    return tf.argsort(tf.cast(session, tf.float64) + draw)
+def _order(time: tf.RaggedTensor) -> tf.Tensor:
+    """Places of the flat values by session and time, drawn where both are the same: [events]."""
+    session = time.values.value_rowids()
+    order = tf.argsort(tf.random.stateless_uniform(tf.shape(session), [0, 0]))
+    for key in (time.flat_values, session):
+        order = tf.gather(order, tf.argsort(tf.gather(key, order), stable=True))
+    return order
 
 
 PARADIGMS = {"next-session": lambda inputs: inputs, "next-item": flatten_sessions}

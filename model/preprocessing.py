@@ -15,6 +15,7 @@ from model.item_table import EMPTY, ItemTable, read_item_table
 SECONDS_PER_HOUR = 3600
 SECONDS_PER_DAY = 86400
 
+EVENT_TIME = "event_time"
 VISIT_TIME = "visit_time"
 VISIT_GAP = "visit_gap"
 VISIT_HOUR = "visit_hour"
@@ -50,10 +51,10 @@ def preprocessing_fn(inputs: dict, custom_config: dict) -> dict:
 
     Returns:
       Ragged [batch, sessions, items]: item_index (0 never occurs, 1..V the vocabulary, V + 1 any
-      other item), item_row, engaged. Ragged [batch, sessions + 1]: visit_time (unix seconds),
-      visit_gap (standardised log hours since the visit before), visit_hour, visit_weekday,
-      visit_period (0..periods; each period but the last, which is after all training sessions,
-      holds as many of them).
+      other item), item_row, engaged, event_time (unix seconds). Ragged [batch, sessions + 1]:
+      visit_time (unix seconds), visit_gap (standardised log hours since the visit before),
+      visit_hour, visit_weekday, visit_period (0..periods; each period but the last, which is after
+      all training sessions, holds as many of them).
       Ragged [batch, items]: target_index, target_row, target_engaged. Dense [batch]:
       request_known, user_id.
     """
@@ -78,6 +79,7 @@ def preprocessing_fn(inputs: dict, custom_config: dict) -> dict:
         features.ITEM_INDEX: index(item_id),
         features.ITEM_ROW: tf.ragged.map_flat_values(rows.lookup, item_id),
         features.ENGAGED: inputs[features.ENGAGED],
+        EVENT_TIME: inputs[features.TIMESTAMP],
         TARGET_INDEX: index(target_id),
         TARGET_ROW: tf.ragged.map_flat_values(rows.lookup, target_id),
         features.TARGET_ENGAGED: inputs[features.TARGET_ENGAGED],

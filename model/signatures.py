@@ -17,7 +17,7 @@ EXAMPLES = tf.TensorSpec([None], tf.string, name="examples")
 OUT_OF_CATALOGUE = float("-inf")
 
 
-class Servable(tf.Module):
+class Servable:
     """The four signatures over a trained model; every tensor's dimension 0 is the batch."""
 
     def __init__(
@@ -37,11 +37,7 @@ class Servable(tf.Module):
           max_k: the length of a recommendation list.
           index: finds the best items by the model's scores.
         """
-        super().__init__()
-        # Only its weights go into the SavedModel: were the model an attribute, its optimizer's
-        # state and a trace of each layer would go as well.
-        self._get_model = lambda: model
-        self.weights = model.variables
+        self.model = model
         self.max_k = max_k
         self._transform_layer = transform.transform_features_layer()
         spec = transform.raw_feature_spec()
@@ -59,16 +55,7 @@ class Servable(tf.Module):
             features.PADDING_ITEM_ID,
         )
         self._row_of = catalogue.table.lookup()
-        # What the rows of the categories' embeddings are of, for a training that starts from them.
-        self.categories = [
-            tf.Variable(values, trainable=False, dtype=tf.string)
-            for values in catalogue.table.categories
-        ]
-
-    @property
-    def model(self) -> SessionModel:
-        """The model that answers."""
-        return self._get_model()
+        self._categories = catalogue.table.categories
 
     @tf.function(input_signature=[EXAMPLES])
     def serving_default(self, examples: tf.Tensor) -> dict:
@@ -130,6 +117,28 @@ class Servable(tf.Module):
         names = ("serving_default", "recommend", "rank", "encode")
         return {name: getattr(self, name).get_concrete_function() for name in names}
 
+    def state(self) -> tf.Module:
+        """What a SavedModel holds beside the signatures.
+
+        Not the functions, which would be traced and kept a second time, and not the model: its
+        optimizer's state and a trace of each layer would go as well.
+        """
+        state = tf.Module()
+        state.weights = self.model.variables
+        # What the rows of the categories' embeddings are of, for a training that starts from them.
+        state.categories = [
+            tf.Variable(values, trainable=False, dtype=tf.string) for values in self._categories
+        ]
+        state.resources = [
+            self._transform_layer,
+            self._index,
+            self._index_of,
+            self._item_of,
+            self._row_of,
+        ]
+        return state
+
+    @tf.function(input_signature=[EXAMPLES])
     def _read(self, examples: tf.Tensor) -> tuple[tf.Tensor, Reading]:
         """Vocabulary indices of each user's whole history, [B, E], 0 pads; and the reading."""
         transformed = self._transform_layer(tf.io.parse_example(examples, self._spec))

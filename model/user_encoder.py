@@ -70,7 +70,12 @@ class UserEncoder(tf.keras.layers.Layer):
           training: whether dropout is on.
         """
         sessions = self._session_encoder(
-            events, history.is_engaged, history.session, tf.size(history.user), training=training
+            events,
+            history.is_engaged,
+            history.is_last,
+            history.session,
+            tf.size(history.user),
+            training=training,
         )
         steps = history.to_steps(sessions)  # [B, S, dim]
         steps += self._session_time(

@@ -1,7 +1,8 @@
 """ISE, the item-based session encoder (paper, step 2): the items of one session -> one vector.
 
 All are built from the model's configuration and called with events as `SessionEncoder.call` takes
-them: item vectors, flat over all sessions. The order of a session's items does not matter.
+them: item vectors, flat over all sessions. Their order there does not matter: which came last is
+told apart.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Session encoders that pool: one pooling of the engaged items beside one of those only shown."""
+"""Session encoders that pool: the engaged items, those only shown, and what was engaged last."""
 
 from collections.abc import Callable
 
@@ -50,7 +50,12 @@ class AttentionPool(tf.keras.layers.Layer):
 
 
 class SessionEncoder(tf.keras.layers.Layer):
-    """Engaged items pooled beside those only shown, how many there are of each, a projection."""
+    """Engaged items pooled beside those only shown, how many there are of each, a projection.
+
+    And the last engaged items, as in STAMP (Liu et al., KDD 2018): where items follow each other,
+    the next session goes on from there, which a pooling of all items hides. Items of one time, as
+    in a basket, are last together, and their mean is read.
+    """
 
     def __init__(self, config: ModelConfig, pool: Callable[[], tf.keras.layers.Layer]):
         """Build the layers.
@@ -61,12 +66,14 @@ class SessionEncoder(tf.keras.layers.Layer):
         """
         super().__init__(name="session_encoder")
         self._engaged, self._shown = pool(), pool()
+        self._last = MeanPool() if config.last_items else None
         self._project = tf.keras.layers.Dense(config.dim)
 
     def call(
         self,
         vectors: tf.Tensor,
         is_engaged: tf.Tensor,
+        is_last: tf.Tensor,
         session: tf.Tensor,
         count: tf.Tensor,
         training: bool = False,
@@ -76,6 +83,7 @@ class SessionEncoder(tf.keras.layers.Layer):
         Args:
           vectors: item vectors of all events, [events, dim].
           is_engaged: bool [events].
+          is_last: bool [events], among the engaged ones.
           session: which session each event is in, ascending, [events].
           count: number of sessions, scalar.
           training: whether dropout is on; pooling has none.
@@ -89,9 +97,15 @@ class SessionEncoder(tf.keras.layers.Layer):
             (self._engaged, is_engaged),
             (self._shown, tf.logical_not(is_engaged)),
         ):
-            place = tf.where(has_role)[:, 0]  # [members]
-            owner = tf.gather(session, place)
-            members = tf.math.unsorted_segment_sum(tf.ones_like(owner, vectors.dtype), owner, count)
-            pooled.append(pool(tf.gather(vectors, place), owner, count))
-            pooled.append(tf.math.log1p(members)[:, tf.newaxis])
+            members, owner = _members(vectors, session, has_role)
+            size = tf.math.unsorted_segment_sum(tf.ones_like(owner, vectors.dtype), owner, count)
+            pooled += [pool(members, owner, count), tf.math.log1p(size)[:, tf.newaxis]]
+        if self._last is not None:
+            pooled.append(self._last(*_members(vectors, session, is_last), count))
         return self._project(tf.concat(pooled, axis=-1))
+
+
+def _members(vectors, session, has_role):
+    """Those of the events that have a role: vectors [members, dim] and sessions [members]."""
+    place = tf.where(has_role)[:, 0]
+    return tf.gather(vectors, place), tf.gather(session, place)

@@ -30,6 +30,7 @@ class TransformerSessionEncoder(tf.keras.layers.Layer):
         self,
         vectors: tf.Tensor,
         is_engaged: tf.Tensor,
+        is_last: tf.Tensor,
         session: tf.Tensor,
         count: tf.Tensor,
         training: bool = False,
@@ -44,7 +45,7 @@ class TransformerSessionEncoder(tf.keras.layers.Layer):
         for block in self._blocks:
             x = block(x, is_item[:, tf.newaxis], training=training)
         seen = tf.tensor_scatter_nd_update(vectors, event[:, tf.newaxis], tf.gather_nd(x, cell))
-        return self._pool(seen, is_engaged, session, count)
+        return self._pool(seen, is_engaged, is_last, session, count)
 
     def _cells(self, vectors, is_engaged, session, count):
         """The events that attend, [kept], and the (session, place) each is put in, [kept, 2].

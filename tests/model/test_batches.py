@@ -9,6 +9,7 @@ from model.batches import evaluation_batches, numbered, training_batches
 from model.history import from_transformed
 from model.losses import PADDING
 from model.paradigms import PARADIGMS
+from model.preprocessing import EVENT_TIME
 
 V = 5
 ONLY_SHOWN, ONLY_RARE = [(3, 0)], [(V + 1, 1), (2, 0)]
@@ -121,3 +122,12 @@ def test_history_places():
     assert users.is_engaged.numpy().tolist() == [True, False, False, True, True]
     steps = users.to_steps(tf.constant([[1.0], [2.0], [3.0]]))
     assert steps.numpy()[:, :, 0].tolist() == [[1, 2], [0, 0], [3, 0]]
+
+
+def test_the_last_engaged_items_of_a_session_are_those_of_its_latest_time():
+    user = [(0, [(1, 1), (2, 1), (3, 0)]), (1, [(4, 0)]), (2, [(5, 1), (6, 1)])]
+    inputs = transformed([user, []])
+    times = inputs[EVENT_TIME]
+    inputs[EVENT_TIME] = times.with_flat_values(tf.constant([30, 50, 70, 1, 20, 20], tf.int64))
+    users = from_transformed(inputs, 100)
+    assert users.is_last.numpy().tolist() == [False, True, False, False, True, True]

@@ -1,5 +1,6 @@
 """The flat history of the next-item paradigm, worked by hand."""
 
+import tensorflow as tf
 from tiny_model import DAY, transformed
 
 from model import features, preprocessing
@@ -20,7 +21,16 @@ def test_each_engaged_item_is_a_session_at_the_time_of_its_own():
     assert flat[preprocessing.TARGET_INDEX].to_list() == [[4, 5], []]
 
 
-def test_a_session_of_many_items_is_shuffled_the_same_way_every_time():
+def test_items_of_a_session_come_in_the_order_of_their_times():
+    inputs = transformed([[(0, [(1, 1), (2, 1), (3, 1)]), (1, [(4, 1)])]])
+    times = inputs[preprocessing.EVENT_TIME]
+    inputs[preprocessing.EVENT_TIME] = times.with_flat_values(tf.constant([7, 5, 6, 1], tf.int64))
+    flat = PARADIGMS["next-item"](inputs)
+    assert flat[features.ITEM_INDEX].to_list() == [[[2], [3], [1], [4]]]
+    assert flat[preprocessing.EVENT_TIME].to_list() == [[[5], [6], [7], [1]]]
+
+
+def test_a_session_of_many_items_of_one_time_is_shuffled_the_same_way_every_time():
     items = [*range(1, 9)]
     inputs = transformed([[(day, [(item, 1) for item in items]) for day in range(2)]])
     flat, again = (PARADIGMS["next-item"](inputs)[features.ITEM_INDEX].to_list() for _ in range(2))

@@ -58,6 +58,11 @@ def test_indices_and_rows_keep_the_sessions(train):
     assert train[features.ITEM_INDEX][0].to_list() == [[A, B], [A, C], [A, B, RARE]]
     assert train[features.ITEM_ROW][0].to_list() == [[1, 2], [1, 3], [1, 2, 4]]
     assert train[features.ENGAGED][0].to_list() == [[1, 1], [1, 0], [1, 1, 0]]
+    assert train[preprocessing.EVENT_TIME][0].to_list() == [
+        [MONDAY] * 2,
+        [MONDAY + DAY] * 2,
+        [MONDAY + 2 * DAY] * 3,
+    ]
     # e is neither in the vocabulary nor in the item table.
     assert train[features.ITEM_INDEX][1].to_list()[2] == [A, RARE]
     assert train[features.ITEM_ROW][1].to_list()[2] == [1, 0]

@@ -21,7 +21,10 @@ User = list[tuple[float, Session]]
 
 
 def transformed(users: list[User], targets: list[Session] | None = None) -> dict:
-    """Transform's output; every item's table row is 0 and every request one day later."""
+    """Transform's output; a session's events have its time, and a request is one day later.
+
+    Every item's table row is 0.
+    """
 
     def sessions(values: list) -> tf.RaggedTensor:
         return tf.ragged.constant(values, tf.int64, ragged_rank=2, row_splits_dtype=tf.int64)
@@ -36,6 +39,9 @@ def transformed(users: list[User], targets: list[Session] | None = None) -> dict
         features.ITEM_INDEX: sessions([[[i for i, _ in s] for _, s in u] for u in users]),
         features.ITEM_ROW: sessions([[[0 for _ in s] for _, s in u] for u in users]),
         features.ENGAGED: sessions([[[e for _, e in s] for _, s in u] for u in users]),
+        preprocessing.EVENT_TIME: sessions(
+            [[[int(day * DAY) for _ in s] for day, s in u] for u in users]
+        ),
         preprocessing.VISIT_TIME: rows([[int(day * DAY) for day in visits] for visits in days]),
         preprocessing.VISIT_GAP: rows(gaps, tf.float32),
         preprocessing.VISIT_HOUR: rows([[int(day * 24) % 24 for day in v] for v in days]),
