@@ -23,6 +23,9 @@ eval_days = 5
 test_days = 5
 [model]
 min_sessions_per_item = 2
+[train]
+epochs = 2
+refit = false
 [evaluate]
 slices = ["history_sessions", "device", "device*recent_sessions"]
 min_slice_size = 10
@@ -53,7 +56,7 @@ def folder(tmp_path) -> Path:
 
 @pytest.mark.slow
 def test_a_killed_run_is_started_again_and_nothing_is_lost(folder, start_command, run_command):
-    command = ("run", "--config", "shop.toml", "--set", "train.epochs=2")
+    command = ("run", "--config", "shop.toml")
     process = start_command(folder, *command)
     for line in process.stdout:
         if "epoch 1" in line:
@@ -101,7 +104,7 @@ def test_quality_is_measured_once(folder, run_command):
         "benchmark", "quality", "--config", "shop.toml", "--protocol", "last-session",
         "--method", "sessionrec", "--method", "nipp", "--seeds", "1", "--output", "results",
         "--peers", "personal-frequency", "--peers", "tifu-knn",
-        "--set", "train.epochs=2", "--set", "model.dim=8", "--set", "serve.max_k=20",
+        "--set", "model.dim=8", "--set", "serve.max_k=20",
     )  # fmt: skip
     status, printed = run_command(folder, *command)
     assert status == 0, printed

@@ -1,5 +1,7 @@
 """The trainer on a tiny log: its curves, the epoch it keeps, and that a seed repeats it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -108,7 +110,7 @@ def test_each_part_can_be_left_out(tmp_path, option):
 def test_what_is_served_is_trained_on_the_validation_sessions_for_the_best_number_of_epochs(
     transformed, item_table, tmp_path
 ):
-    run_fn(arguments(transformed, tmp_path / "run", 2, item_table, epochs=3))
+    run_fn(arguments(transformed, tmp_path / "run", 2, item_table, epochs=3, refit=True))
     chosen = curves(tmp_path / "run")["val_ndcg@20"]
     refit = curves(tmp_path / "run" / "refit")
     assert len(refit["loss"]) == 1 + int(np.argmax(chosen))
@@ -134,7 +136,7 @@ def test_a_second_training_starts_from_the_weights_of_the_first(
 ):
     """All the way: tests/model/test_warm_start.py has the share that is kept."""
     monkeypatch.setattr("model.warm_start.KEPT", 1.0)
-    cold = arguments(transformed, tmp_path / "cold", 2, item_table, epochs=1)
+    cold = arguments(transformed, tmp_path / "cold", 2, item_table, epochs=1, refit=True)
     cold.base_model = str(tmp_path / "nothing was blessed")
     run_fn(cold)
     items = tmp_path / "items.csv"
@@ -148,6 +150,7 @@ def test_a_second_training_starts_from_the_weights_of_the_first(
         learning_rate=1e-12,
         epochs=1,
         seed=7,
+        refit=True,
     )
     warm.base_model = cold.serving_model_dir
     with caplog.at_level("INFO", "sessionrec.progress"):
@@ -170,20 +173,37 @@ class KilledError(RuntimeError):
     pass
 
 
+@pytest.fixture(scope="module")
+def long_training(transformed, item_table):
+    """The trainer's arguments for one that writes to a folder and keeps its state in another."""
+
+    def of(output: Path, checkpoints: Path):
+        more = {"epochs": 3, "patience": 3, "refit": True}
+        given = arguments(transformed, output, 2, item_table, **more)
+        given.custom_config["checkpoints"] = str(checkpoints)
+        return given
+
+    return of
+
+
+@pytest.fixture(scope="module")
+def whole(long_training, tmp_path_factory) -> Path:
+    """Of a training that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    run_fn(long_training(folder, folder / "checkpoints"))
+    assert not list((folder / "checkpoints").iterdir())
+    return folder
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("at", "epoch"), [("epoch 2", 1), ("export", 3)])
 def test_a_killed_training_goes_on_to_the_same_model(
-    transformed, item_table, tmp_path, monkeypatch, caplog, at, epoch
+    long_training, whole, tmp_path, monkeypatch, caplog, at, epoch
 ):
     """Killed before the state of an epoch is kept, and when all but the export is done."""
-    given = [
-        arguments(transformed, tmp_path / name, 2, item_table, epochs=3, patience=3)
-        for name in ("whole", "killed", "again")
-    ]
-    for one in given:
-        one.custom_config["checkpoints"] = str(tmp_path / "checkpoints")
-    run_fn(given[0])
-    assert not list((tmp_path / "checkpoints").iterdir())
+    killed, again = (
+        long_training(tmp_path / name, tmp_path / "checkpoints") for name in ("killed", "again")
+    )
 
     def kill(text, *values):
         if at in text % values:
@@ -192,19 +212,19 @@ def test_a_killed_training_goes_on_to_the_same_model(
     with monkeypatch.context() as patch, pytest.raises(KilledError):
         patch.setattr(fitting.PROGRESS, "info", kill)
         patch.setattr(trainer, "export", lambda *_: kill("export"))
-        run_fn(given[1])
+        run_fn(killed)
     with caplog.at_level("INFO", "sessionrec.progress"):
-        run_fn(given[2])
+        run_fn(again)
     assert f"going on after epoch {epoch}" in caplog.text
     for folder in ("", "refit"):
-        whole, again = (curves(tmp_path / name / folder) for name in ("whole", "again"))
-        del whole["seconds"], again["seconds"]
-        assert whole == again
-    whole, again = (
-        tf.train.load_checkpoint(str(tmp_path / name / "Format-Serving/variables/variables"))
-        for name in ("whole", "again")
+        expected, found = (curves(made / folder) for made in (whole, tmp_path / "again"))
+        del expected["seconds"], found["seconds"]
+        assert expected == found
+    expected, found = (
+        tf.train.load_checkpoint(str(made / "Format-Serving/variables/variables"))
+        for made in (whole, tmp_path / "again")
     )
-    weights = [name for name in whole.get_variable_to_shape_map() if name.startswith("weights")]
+    weights = [name for name in expected.get_variable_to_shape_map() if name.startswith("weights")]
     assert len(weights) > 50
     for name in weights:
-        np.testing.assert_array_equal(whole.get_tensor(name), again.get_tensor(name), name)
+        np.testing.assert_array_equal(expected.get_tensor(name), found.get_tensor(name), name)

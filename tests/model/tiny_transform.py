@@ -120,6 +120,7 @@ def arguments(
         "min_steps": 1,
         "targets_per_user": 2,
         "learning_rate": 0.01,
+        "refit": False,
     }
     return SimpleNamespace(
         custom_config={

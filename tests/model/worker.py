@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--die-after", type=int)
     given = parser.parse_args()
     settings = EVERYTHING | given.train
-    fn_args = arguments(given.transformed, given.output, 2, refit=False, **settings)
+    fn_args = arguments(given.transformed, given.output, 2, **settings)
     fn_args.base_model = given.base
     config = json.loads(fn_args.custom_config["model"]) | {"dropout": 0.0}
     fn_args.custom_config["model"] = json.dumps(config)
