@@ -26,7 +26,7 @@ class Event:
 
 
 Session = Sequence[Event]
-"""The events of one visit, in time order; not empty."""
+"""The events of one visit, in time order; not empty. What has the latest time counts apart."""
 
 History = Sequence[Session]
 """A user's sessions, oldest first; empty for a new user."""
