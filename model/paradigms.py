@@ -7,13 +7,9 @@ flat history and predict one item after each item. Exposures are no part of it.
 import tensorflow as tf
 
 from model import features, preprocessing
+from model.ordering import order_by
 
-_EVENTS = (
-    features.ITEM_INDEX,
-    features.ITEM_ROW,
-    features.ENGAGED,
-    preprocessing.EVENT_TIME,
-)
+_EVENTS = (features.ITEM_INDEX, features.ITEM_ROW, features.ENGAGED, preprocessing.EVENT_TIME)
 
 
 def flatten_sessions(inputs: dict) -> dict:
@@ -46,10 +42,8 @@ def flatten_sessions(inputs: dict) -> dict:
 def _order(time: tf.RaggedTensor) -> tf.Tensor:
     """Places of the flat values by session and time, drawn where both are the same: [events]."""
     session = time.values.value_rowids()
-    order = tf.argsort(tf.random.stateless_uniform(tf.shape(session), [0, 0]))
-    for key in (time.flat_values, session):
-        order = tf.gather(order, tf.argsort(tf.gather(key, order), stable=True))
-    return order
+    draw = tf.random.stateless_uniform(tf.shape(session), [0, 0])
+    return order_by(session, time.flat_values, draw)
 
 
 PARADIGMS = {"next-session": lambda inputs: inputs, "next-item": flatten_sessions}

@@ -4,6 +4,7 @@ import tensorflow as tf
 
 from model.attention import TransformerBlock
 from model.config import ModelConfig
+from model.ordering import order_by
 from model.session_encoders.pooling import MeanPool, SessionEncoder
 
 LAYERS = 1
@@ -53,9 +54,8 @@ class TransformerSessionEncoder(tf.keras.layers.Layer):
         Engaged items come first. Past the limit the choice is arbitrary, but one that does not
         depend on the order of the items: by a number of their vectors.
         """
-        order = tf.argsort(vectors[:, 0])
         key = 2 * session + tf.cast(tf.logical_not(is_engaged), session.dtype)
-        order = tf.gather(order, tf.argsort(tf.gather(key, order), stable=True))
+        order = order_by(key, vectors[:, 0])
         owner = tf.gather(tf.cast(session, tf.int64), order)
         place = tf.range(tf.size(owner, tf.int64)) - tf.searchsorted(
             owner, owner, out_type=tf.int64
