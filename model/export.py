@@ -32,7 +32,7 @@ def export(
       model_name: the name it will be served under.
       index_report: what an approximate index was measured to find.
     """
-    tf.saved_model.save(servable.state(), folder, signatures=servable.signatures())
+    servable.save(folder)
     extra = os.path.join(folder, EXTRA_FOLDER)
     tf.io.gfile.makedirs(extra)
     with tf.io.TFRecordWriter(os.path.join(extra, WARM_UP_FILE)) as writer:

@@ -112,17 +112,14 @@ class Servable:
         _, reading = self._read(examples)
         return {"embedding": reading.vector}
 
-    def signatures(self) -> dict:
-        """Signature name -> concrete function, as `tf.saved_model.save` takes them."""
-        names = ("serving_default", "recommend", "rank", "encode")
-        return {name: getattr(self, name).get_concrete_function() for name in names}
+    def save(self, folder: str) -> None:
+        """Write a SavedModel of the signatures and what they read.
 
-    def state(self) -> tf.Module:
-        """What a SavedModel holds beside the signatures.
-
-        Not the functions, which would be traced and kept a second time, and not the model: its
-        optimizer's state and a trace of each layer would go as well.
+        Not of this object, whose functions would be traced and kept a second time, nor of the
+        model: its optimizer's state and a trace of each layer would go as well.
         """
+        names = ("serving_default", "recommend", "rank", "encode")
+        signatures = {name: getattr(self, name).get_concrete_function() for name in names}
         state = tf.Module()
         state.weights = self.model.variables
         # What the rows of the categories' embeddings are of, for a training that starts from them.
@@ -136,7 +133,7 @@ class Servable:
             self._item_of,
             self._row_of,
         ]
-        return state
+        tf.saved_model.save(state, folder, signatures=signatures)
 
     @tf.function(input_signature=[EXAMPLES])
     def _read(self, examples: tf.Tensor) -> tuple[tf.Tensor, Reading]:

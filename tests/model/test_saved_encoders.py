@@ -48,7 +48,7 @@ def test_a_saved_model_answers_as_the_model_does(name, transformed, item_table, 
     graph = tft.TFTransformOutput(str(transformed / "graph"))
     servable = Servable(model, graph, items, 3, ExactIndex(ItemScores(model)))
     expected = servable.serving_default(tf.constant(USERS))
-    tf.saved_model.save(servable.state(), str(tmp_path), signatures=servable.signatures())
+    servable.save(str(tmp_path))
     served = tf.saved_model.load(str(tmp_path)).signatures
     found = served["serving_default"](examples=tf.constant(USERS))
     assert found["item_id"].numpy().tolist() == expected["item_id"].numpy().tolist()
