@@ -26,6 +26,7 @@ from model.catalogue import Catalogue
 from model.clustering import cluster_index
 from model.config import ModelConfig
 from model.export import export
+from model.followers import MOST_LISTED, Followers
 from model.history import from_transformed
 from model.index import ExactIndex
 from model.item_scores import ItemScores
@@ -154,7 +155,17 @@ def _catalogue(of: World, periods: int, generator: np.random.Generator) -> Catal
         count[period, 1:-1] = generator.poisson(expected)
     ids = tuple(f"item-{item}" for item in range(items))
     none = np.zeros(items + 2, np.int64)
-    return Catalogue(ids, count, none, none, EMPTY)
+    return Catalogue(ids, count, none, none, EMPTY, _followers(of, generator))
+
+
+def _followers(of: World, generator: np.random.Generator) -> Followers:
+    """As many of each item as are listed at most, by popularity."""
+    items = len(of.share)
+    start = np.concatenate([[0], np.arange(items + 1) * MOST_LISTED, [items * MOST_LISTED]])
+    index = 1 + generator.choice(items, items * MOST_LISTED, p=of.share)
+    count = 1 + generator.poisson(1.0, len(index)).astype(np.float32)
+    least = np.ones(items + 2, np.float32)
+    return Followers(start, index, count, least, np.full(items + 2, 2.0 * MOST_LISTED, np.float32))
 
 
 def _reader(model: SessionModel, transform: tft.TFTransformOutput):

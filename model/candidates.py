@@ -11,7 +11,6 @@ import numpy as np
 import tensorflow as tf
 
 from model.config import ModelConfig
-from model.repeat import Repeats
 
 # With more items in the vocabulary, scoring all of them takes most of a training step.
 LARGE_CATALOGUE = 50_000
@@ -59,8 +58,8 @@ class CandidateSampler:
     the rank loss and are no negatives.
 
     `tfrs.tasks.Retrieval` does not fit: it takes one positive a row, so the session's others would
-    count as negatives; its scores are dot products, without the term of a user's own items; and
-    its log-Q correction clips expected counts at 1.
+    count as negatives; its scores are dot products, without those of pairs; and its log-Q
+    correction clips expected counts at 1.
     """
 
     def __init__(self, config: ModelConfig, item_count: np.ndarray):
@@ -129,22 +128,6 @@ def _log_weight(times, expected, share, column, is_positive) -> tf.Tensor:
     place = tf.where(is_positive)  # [M, 2]
     cell = tf.stack([place[:, 0], tf.gather_nd(column, place)], axis=1)
     return tf.tensor_scatter_nd_update(log_weight, cell, tf.zeros_like(cell[:, 0], tf.float32))
-
-
-def add_repeats(logits: tf.Tensor, repeats: Repeats, index: tf.Tensor) -> tf.Tensor:
-    """Add the scores of (target session, item) pairs whose item is a candidate.
-
-    Args:
-      logits: [N, C].
-      repeats: R pairs.
-      index: the candidates, ascending, int64 [C].
-    """
-    row, item = repeats.place[:, 0], repeats.place[:, 1]
-    column = tf.searchsorted(index, item, out_type=tf.int64)
-    column = tf.minimum(column, tf.size(index, tf.int64) - 1)
-    found = tf.where(tf.equal(tf.gather(index, column), item))[:, 0]
-    cell = tf.gather(tf.stack([row, column], axis=1), found)
-    return tf.tensor_scatter_nd_add(logits, cell, tf.gather(repeats.score, found))
 
 
 def _in_catalogue(index: tf.Tensor, vocabulary_size: int) -> tf.Tensor:

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from model import features, preprocessing
+from model.followers import FollowerCounter, Followers
 from model.item_table import UNKNOWN_ROW, ItemTable
 
 
@@ -21,6 +22,7 @@ class Catalogue:
         [V + 2].
       row: row in the item table of each index, int64 [V + 2].
       table: the item table.
+      followers: which items follow which in engaged training sessions.
     """
 
     item_ids: tuple[str, ...]
@@ -28,6 +30,7 @@ class Catalogue:
     exposed_count: np.ndarray
     row: np.ndarray
     table: ItemTable
+    followers: Followers
 
     @property
     def count(self) -> np.ndarray:
@@ -45,14 +48,14 @@ def build(
     """
     with tf.io.gfile.GFile(vocabulary_path, "rb") as file:
         ids = tuple(line.decode() for line in file.read().split(b"\n")[:-1])
-    count, exposed = _count(training, len(ids), periods)
+    count, exposed, followers = _count(training, len(ids), periods)
     # Transform writes a made-up id into a vocabulary that would be empty.
     if not count[:, 1:-1].any():
         raise ValueError(
             "No item has enough engaged sessions for the vocabulary. Received: 0 items; lower "
             "model.min_sessions_per_item or train on a longer log."
         )
-    return Catalogue(ids, count, exposed, _rows(ids, table), table)
+    return Catalogue(ids, count, exposed, _rows(ids, table), table, followers)
 
 
 def _rows(ids: tuple[str, ...], table: ItemTable) -> np.ndarray:
@@ -64,11 +67,13 @@ def _rows(ids: tuple[str, ...], table: ItemTable) -> np.ndarray:
 
 def _count(
     training: tf.data.Dataset, vocabulary_size: int, periods: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """`period_count` and `exposed_count`."""
+) -> tuple[np.ndarray, np.ndarray, Followers]:
+    """`period_count`, `exposed_count` and `followers`."""
     engaged = np.zeros([periods + 1, vocabulary_size + 2], np.int64)
     exposed = np.zeros(vocabulary_size + 2, np.int64)
+    counter = FollowerCounter(vocabulary_size)
     for batch in training:
+        counter.add(batch)
         ragged = batch[features.ITEM_INDEX]  # [users, sessions, items]
         visit = batch[preprocessing.VISIT_PERIOD][:, :-1]  # the request is no session
         period = tf.gather(visit.flat_values, ragged.values.value_rowids()).numpy()
@@ -76,4 +81,4 @@ def _count(
         is_engaged = batch[features.ENGAGED].flat_values.numpy() == 1
         np.add.at(engaged, (period[is_engaged], index[is_engaged]), 1)
         np.add.at(exposed, index[~is_engaged], 1)
-    return engaged, exposed
+    return engaged, exposed, counter.followers()

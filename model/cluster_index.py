@@ -1,4 +1,4 @@
-"""Top-k among the items of the most promising clusters, and a user's own.
+"""Top-k among the items of the most promising clusters, and those that pairs score.
 
 The clusters are an inverted file (Sivic and Zisserman, "Video Google", ICCV 2003) over inner
 products: the clusters whose mean item scores best are read, their items scored exactly. Only ops
@@ -11,7 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from model.index import LOWEST, Best, lowered, pairs
-from model.item_scores import ItemScores, positions
+from model.item_scores import ItemScores
+from model.pair_scores import distinct, positions
+from model.tables import fixed
 from model.user_encoder import Reading
 
 
@@ -28,7 +30,7 @@ class Clusters(NamedTuple):
 
 
 class ClusterIndex(tf.Module):
-    """Scores the items of the clusters that score best, and a user's own items."""
+    """Scores the items of the clusters that score best, and a request's own: those of its pairs."""
 
     def __init__(self, scores: ItemScores, clusters: Clusters, probes: int):
         """Lay the items out by cluster.
@@ -48,19 +50,19 @@ class ClusterIndex(tf.Module):
         items = np.concatenate([scores.vectors.numpy(), scores.bias.numpy()[:, np.newaxis]], 1)
         mean = _means(items[np.newaxis], members)[0]  # [C, dim + 1]
         mean[:, -1] += clusters.spread
-        self._mean = _fixed(mean, "cluster_means")
-        self._items = _fixed(items[members], "clustered_items")  # [C, size, dim + 1]
-        self._members = _fixed(members, "cluster_members")
+        self._mean = fixed(mean, "cluster_means")
+        self._items = fixed(items[members], "clustered_items")  # [C, size, dim + 1]
+        self._members = fixed(members, "cluster_members")
         slot = np.full(scores.vocabulary_size + 2, -1, np.int64)
         slot[members.ravel()] = np.arange(members.size)
-        self._slot = _fixed(slot, "item_slots")
+        self._slot = fixed(slot, "item_slots")
         # Any n clusters hold at least as many items as the n smallest.
         fewest = np.cumsum(np.sort((members > 0).sum(1)))
-        self._fewest = _fixed(fewest, "fewest_items")
+        self._fewest = fixed(fewest, "fewest_items")
         if scores.trend is not None:
             trend = scores.trend.numpy()
-            self._trends = _fixed(trend[:, members], "clustered_trends")  # [periods, C, size]
-            self._trend = _fixed(_means(trend[..., np.newaxis], members)[..., 0], "cluster_trends")
+            self._trends = fixed(trend[:, members], "clustered_trends")  # [periods, C, size]
+            self._trend = fixed(_means(trend[..., np.newaxis], members)[..., 0], "cluster_trends")
 
     @property
     def clusters(self) -> int:
@@ -88,7 +90,7 @@ class ClusterIndex(tf.Module):
         rows = tf.shape(reading.vector)[0]
         own = tf.zeros([rows, 0], tf.int64)
         own_score = tf.zeros([rows, 0])
-        if reading.repeats is not None:
+        if reading.pairs is not None:
             own, own_score = self._own(reading, excluded, rows)
         elsewhere = tf.concat([excluded, own], 1)
         hidden = tf.reduce_sum(tf.cast(elsewhere > 0, tf.int64), 1)
@@ -101,12 +103,13 @@ class ClusterIndex(tf.Module):
         return Best(tf.gather(index, place, batch_dims=1), score)
 
     def _own(self, reading, excluded, rows) -> tuple[tf.Tensor, tf.Tensor]:
-        """Each user's own items [N, U], 0 pads, and their scores: -inf for excluded ones."""
-        row, index = tf.unstack(reading.repeats.place, axis=1)
+        """The items of each request's pairs [N, U], 0 pads, and scores: -inf for excluded ones."""
+        scored = distinct(reading.pairs, self.scores.vocabulary_size)
+        row, index = tf.unstack(scored.place, axis=1)
         width = self.scores.vocabulary_size + 2
         excluded_row, excluded_index = pairs(excluded, self.scores.vocabulary_size)
         place = positions(row * width + index, excluded_row * width + excluded_index)
-        score = tf.where(place < 0, reading.repeats.score, LOWEST)
+        score = tf.where(place < 0, scored.score, LOWEST)
         starts = tf.searchsorted(row, tf.range(rows, dtype=tf.int64))
         column = tf.range(tf.size(row)) - tf.gather(starts, row)
         most = tf.reduce_max(tf.concat([column + 1, [0]], 0))
@@ -143,10 +146,6 @@ class ClusterIndex(tf.Module):
         column = rank * self._size + slot % self._size
         is_there = rank >= 0
         return lowered(score, tf.boolean_mask(row, is_there), tf.boolean_mask(column, is_there))
-
-
-def _fixed(value: np.ndarray, name: str) -> tf.Variable:
-    return tf.Variable(value, trainable=False, name=name)
 
 
 def _with_bias(vector: tf.Tensor) -> tf.Tensor:

@@ -115,10 +115,10 @@ def _cluster_ranks(index: ClusterIndex, reading: Reading, k: int) -> np.ndarray:
     order = np.argsort(-index.cluster_scores(reading).numpy(), axis=1)
     cluster = index.cluster_of(best).numpy()
     rank = np.take_along_axis(np.argsort(order, axis=1), cluster, 1)
-    if reading.repeats is None:
+    if reading.pairs is None:
         return rank
     own = np.zeros([len(best), index.scores.vocabulary_size + 2], bool)
-    own[tuple(reading.repeats.place.numpy().T)] = True
+    own[tuple(reading.pairs.place.numpy().T)] = True
     return np.where(np.take_along_axis(own, best, 1), 0, rank)  # always candidates
 
 

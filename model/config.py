@@ -48,6 +48,9 @@ class ModelConfig(_Section):
     heads: Positive = Field(2, description="of each attention layer")
     dropout: Share = 0.2
     repeat: bool = Field(True, description="add the repeat-aware term to the similarity score")
+    follow: bool = Field(
+        True, description="add a term for what others went on to from the items engaged last"
+    )
     trend: bool = Field(True, description="add a term for what is popular at the request's time")
     periods: Positive = Field(
         64, description="of the trend; each has as many training sessions as the others"

@@ -39,9 +39,9 @@ class ExactIndex(tf.Module):
           k: V at most.
         """
         scores = self.scores.every(reading)
-        if reading.repeats is not None:
-            place = reading.repeats.place - [0, 1]
-            scores = tf.tensor_scatter_nd_add(scores, place, reading.repeats.score)
+        if reading.pairs is not None:
+            place = reading.pairs.place - [0, 1]
+            scores = tf.tensor_scatter_nd_add(scores, place, reading.pairs.score)
         row, index = pairs(excluded, self.scores.vocabulary_size)
         scores = lowered(scores, row, index - 1)
         score, place = tf.math.top_k(scores, k)

@@ -1,10 +1,10 @@
 """Embedding module (paper, step 1): item id and item features -> one vector per item."""
 
-import numpy as np
 import tensorflow as tf
 
 from model.config import ModelConfig
 from model.item_table import ItemTable
+from model.tables import fixed
 
 
 class ItemEncoder(tf.keras.layers.Layer):
@@ -35,8 +35,8 @@ class ItemEncoder(tf.keras.layers.Layer):
             shape=[vocabulary_size + 2, config.dim],
             initializer=tf.keras.initializers.RandomNormal(stddev=0.1),
         )
-        self._codes = _table(table.codes, "item_feature_codes")
-        self._numbers = _table(table.numbers, "item_feature_numbers")
+        self._codes = fixed(table.codes, "item_feature_codes")
+        self._numbers = fixed(table.numbers, "item_feature_numbers")
         self._has_features = bool(table.codes.shape[1] + table.numbers.shape[1])
         self._features = [
             tf.keras.layers.Embedding(
@@ -80,11 +80,3 @@ class ItemEncoder(tf.keras.layers.Layer):
         is_missing = tf.math.is_nan(numbers)
         inputs += [tf.where(is_missing, 0.0, numbers), tf.cast(is_missing, numbers.dtype)]
         return self._project(self._hidden(tf.concat(inputs, axis=-1)))
-
-
-def _table(values: np.ndarray, name: str) -> tf.Variable | tf.Tensor:
-    """Values as a variable, which an export holds once; as a constant where there are none.
-
-    TensorFlow 2.21 crashes when the chief sends an empty variable to the other workers.
-    """
-    return tf.Variable(values, trainable=False, name=name) if values.size else tf.constant(values)

@@ -2,13 +2,12 @@
 
 import tensorflow as tf
 
-from model.repeat import Repeats
 from model.session_model import SessionModel
 from model.user_encoder import Reading
 
 
 class ItemScores(tf.Module):
-    """The scores of a trained model, without those of a user's own items.
+    """The scores of a trained model, without those of pairs.
 
     Attributes:
       trend: of every item at each period, [periods, V + 2], or None.
@@ -83,26 +82,3 @@ class ItemScores(tf.Module):
     def trend_weight(self, reading: Reading) -> tf.Tensor:
         """What a request multiplies the trend by, [N, 1]."""
         return self._weight(reading.state)
-
-
-def repeat_scores(repeats: Repeats | None, index: tf.Tensor, vocabulary_size: int) -> tf.Tensor:
-    """What being a user's own adds to each row's candidates: int64 [N, C] -> float [N, C]."""
-    if repeats is None:
-        return tf.zeros(tf.shape(index))
-    row = tf.range(tf.shape(index, out_type=tf.int64)[0])[:, tf.newaxis]
-    width = vocabulary_size + 2
-    own = repeats.place[:, 0] * width + repeats.place[:, 1]
-    place = positions(tf.reshape(row * width + index, [-1]), own)
-    found = tf.gather(tf.concat([[0.0], repeats.score], 0), place + 1)
-    return tf.reshape(found, tf.shape(index))
-
-
-def positions(keys: tf.Tensor, among: tf.Tensor) -> tf.Tensor:
-    """Where each key, 0 or more, stands in `among`, -1 if nowhere: int64 [N], [M] -> int32 [N]."""
-    # -1, which no key is, comes first: something is there to compare with.
-    among = tf.concat([[-1], among], 0)
-    order = tf.argsort(among)
-    ordered = tf.gather(among, order)
-    place = tf.minimum(tf.searchsorted(ordered, keys), tf.size(ordered) - 1)
-    is_found = tf.equal(tf.gather(ordered, place), keys)
-    return tf.where(is_found, tf.gather(order, place) - 1, -1)

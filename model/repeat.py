@@ -14,24 +14,13 @@ import numpy as np
 import tensorflow as tf
 
 from model.history import History
+from model.pair_scores import PairScores
 
 # Initial decay per session: from "the last occurrence only" to "nearly a plain count".
 SESSION_DECAYS = (0.05, 0.5, 0.8, 0.9, 0.97)
 TIME_SCALES_DAYS = (7.0, 30.0, 120.0)
 SECONDS_PER_DAY = 86400.0
 FLOOR = 0.01
-
-
-class Repeats(NamedTuple):
-    """Scores of R (target session, item) pairs.
-
-    Attributes:
-      place: the target session's row in [users * targets], and the vocabulary index, int64 [R, 2].
-      score: float [R].
-    """
-
-    place: tf.Tensor
-    score: tf.Tensor
 
 
 class Occurrences(NamedTuple):
@@ -102,7 +91,7 @@ class RepeatScorer(tf.keras.layers.Layer):
 
     def call(
         self, history: History, position: tf.Tensor, now: tf.Tensor, state: tf.Tensor
-    ) -> Repeats:
+    ) -> PairScores:
         """Score every item a user engaged with before each position.
 
         Args:
@@ -121,7 +110,7 @@ class RepeatScorer(tf.keras.layers.Layer):
         gate = tf.gather(tf.reshape(self._gate(state), [-1, 2]), row)  # [R, 2]
         score = (self._linear(inputs) + self._mlp(inputs))[:, 0] + tf.gather(self._item_bias, index)
         score = score * tf.exp(gate[:, 0]) + gate[:, 1]
-        return Repeats(tf.stack([row, index], 1), score)
+        return PairScores(tf.stack([row, index], 1), score)
 
     def _decayed_sums(self, history, found, user, position, now):
         """Sums of each weight over what a target's user engaged with before it.

@@ -7,13 +7,14 @@ import tensorflow as tf
 import tensorflow_recommenders as tfrs
 
 from model.batches import Targets
-from model.candidates import CandidateSampler, add_repeats, is_sampled, whole_catalogue
+from model.candidates import CandidateSampler, is_sampled, whole_catalogue
 from model.catalogue import Catalogue
 from model.config import ModelConfig
 from model.distribution import sum_over_replicas
 from model.history import History
 from model.item_encoder import ItemEncoder
 from model.losses import PADDING, retrieval_loss
+from model.pair_scores import add_pairs
 from model.paradigms import PARADIGMS
 from model.rank_head import RankHead
 from model.rank_losses import RANK_LOSSES
@@ -135,9 +136,9 @@ class SessionModel(tfrs.Model):
             of_requests.append(of_request)
             of_items.append(of_item)
         logits = tf.matmul(tf.concat(of_requests, 1), tf.concat(of_items, 1), transpose_b=True)
-        if reading.repeats is None:
+        if reading.pairs is None:
             return logits
-        return add_repeats(logits, reading.repeats, index)
+        return add_pairs(logits, reading.pairs, index)
 
     def compute_loss(self, inputs: tuple[History, Targets], training: bool = False) -> tf.Tensor:
         """Retrieval loss plus `rank_weight` times rank loss, mean over target sessions.

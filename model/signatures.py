@@ -8,7 +8,7 @@ from model.catalogue import Catalogue
 from model.cluster_index import ClusterIndex
 from model.history import from_transformed
 from model.index import ExactIndex
-from model.item_scores import repeat_scores
+from model.pair_scores import scores_of
 from model.preprocessing import REQUEST_KNOWN
 from model.session_model import SessionModel
 from model.user_encoder import Reading
@@ -100,7 +100,7 @@ class Servable:
         vectors = self.model.scored_items.lookup(self._scores.vectors, tf.reshape(index, [-1]), row)
         vectors = tf.reshape(vectors, tf.concat([tf.shape(index), tf.shape(vectors)[1:]], 0))
         score = self._scores.of(reading, index, vectors)
-        score += repeat_scores(reading.repeats, index, self.model.vocabulary_size)
+        score += scores_of(reading.pairs, index, self.model.vocabulary_size)
         if self.model.rank_head is not None:
             score += self.model.rank_head(reading.vector, index, vectors)
         is_item = tf.not_equal(candidate_item_id, features.PADDING_ITEM_ID)

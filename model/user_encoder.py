@@ -6,8 +6,10 @@ import tensorflow as tf
 
 from model.catalogue import Catalogue
 from model.config import ModelConfig
+from model.follow import FollowScorer
 from model.history import History
-from model.repeat import Repeats, RepeatScorer
+from model.pair_scores import PairScores, together
+from model.repeat import RepeatScorer
 from model.sequence_encoders import SEQUENCE_ENCODERS
 from model.session_encoders import SESSION_ENCODERS
 from model.time_encoder import VisitTimeEncoder
@@ -21,13 +23,13 @@ class Reading(NamedTuple):
       vector: [N, dim].
       state: [B, K, dim].
       period: of the request, int64 [B, K].
-      repeats: scores of the users' own items, or None.
+      pairs: scores of the users' own items and of what follows their latest, or None.
     """
 
     vector: tf.Tensor
     state: tf.Tensor
     period: tf.Tensor
-    repeats: Repeats | None
+    pairs: PairScores | None
 
 
 class UserEncoder(tf.keras.layers.Layer):
@@ -59,6 +61,9 @@ class UserEncoder(tf.keras.layers.Layer):
         self._output = tf.keras.layers.Dense(config.dim, name="query")
         self._dropout = tf.keras.layers.Dropout(config.dropout)
         self._repeat = RepeatScorer(catalogue.count) if config.repeat else None
+        self._follow = None
+        if config.follow:
+            self._follow = FollowScorer(catalogue.count, catalogue.followers)
         self._trend = trend
 
     def states(self, history: History, events: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -111,11 +116,13 @@ class UserEncoder(tf.keras.layers.Layer):
             state += self._trend.shift(period)
         vector = self._output(self._dropout(state, training=training))  # [B, K, dim]
         vector = tf.reshape(vector, [-1, self._dim])  # [N, dim]
-        repeats = None
+        pairs = []
         if self._repeat is not None:
             now = tf.gather(history.visit_time, visit, batch_dims=1)
-            repeats = self._repeat(history, position, now, state)
-        return Reading(vector, state, period, repeats)
+            pairs.append(self._repeat(history, position, now, state))
+        if self._follow is not None:
+            pairs.append(self._follow(history, position, state))
+        return Reading(vector, state, period, together(pairs))
 
     def _request(self, history, position, is_time_known):
         if self._request_time is None:

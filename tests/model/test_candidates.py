@@ -10,13 +10,11 @@ from model import candidates
 from model.candidates import (
     Candidates,
     CandidateSampler,
-    add_repeats,
     is_sampled,
     whole_catalogue,
 )
 from model.config import ModelConfig
 from model.losses import PADDING, retrieval_loss
-from model.repeat import Repeats
 
 V, OUT = 6, 7
 COUNT = np.array([0, 8, 4, 2, 1, 1, 0, 1000])
@@ -117,16 +115,6 @@ def test_the_weighted_sample_estimates_the_softmaxs_denominator(sampling):
         for _ in range(rounds)
     ]
     np.testing.assert_allclose(np.mean(found), np.exp(score).sum(), rtol=0.03)
-
-
-def test_repeats_are_added_where_their_item_is_a_candidate():
-    repeats = Repeats(
-        tf.constant([[0, 2], [0, 3], [1, 6], [1, 2], [0, 6]], tf.int64), [1, 2, 3, 4, 5.0]
-    )
-    added = add_repeats(tf.zeros([2, 3]), repeats, tf.constant([2, 4, 5], tf.int64))
-    assert added.numpy().tolist() == [[1, 0, 0], [4, 0, 0]]
-    added = add_repeats(tf.zeros([2, 1]), repeats, tf.constant([6], tf.int64))
-    assert added.numpy().tolist() == [[5], [3]]
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from tiny_model import history, logits, make_random, small_model
 from model.cluster_index import ClusterIndex, Clusters
 from model.clustering import CLUSTER_SIZE, cluster_index, enough_probes, find_clusters
 from model.index import ExactIndex
-from model.item_scores import ItemScores, positions, repeat_scores
+from model.item_scores import ItemScores
+from model.pair_scores import scores_of
 
 V = 6
 NOBODY: list = []
@@ -57,7 +58,7 @@ def scores(model):
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"trend": False}, {"repeat": False}, {"request_time": False}]
+    "options", [{}, {"trend": False}, {"repeat": False}, {"follow": False}, {"request_time": False}]
 )
 def test_scores_are_the_models(options):
     model = random_model(**options)
@@ -65,10 +66,10 @@ def test_scores_are_the_models(options):
     reading = read(model, scores)
     expected = logits(model, history(USERS))[:, 0]
     every = np.tile(np.arange(1, V + 1), (len(USERS), 1))
-    own = repeat_scores(reading.repeats, tf.constant(every), V)
+    own = scores_of(reading.pairs, tf.constant(every), V)
     np.testing.assert_allclose(scores.every(reading) + own, expected, **TOLERANCE)
     some = np.array([[3, 1], [6, 6], [2, 5]])
-    found = scores.of(reading, some) + repeat_scores(reading.repeats, tf.constant(some), V)
+    found = scores.of(reading, some) + scores_of(reading.pairs, tf.constant(some), V)
     np.testing.assert_allclose(found, np.take_along_axis(expected, some - 1, 1), **TOLERANCE)
     for index in (ExactIndex(scores), clusters(scores, 3)):
         item, score = lists(index, reading, k=V)
@@ -202,9 +203,3 @@ def test_recall_is_measured_on_other_requests_than_clusters_are_chosen_on():
     assert 1 <= report["clusters_read"] == index.probes < report["clusters"]
     assert report["recall_vs_exact@10"] > 0.85
     assert report["requests"] == 40
-
-
-def test_positions():
-    found = positions(tf.constant([3, 0, 9], tf.int64), tf.constant([9, 4, 3], tf.int64))
-    assert found.numpy().tolist() == [2, -1, 0]
-    assert positions(tf.constant([3], tf.int64), tf.zeros([0], tf.int64)).numpy().tolist() == [-1]

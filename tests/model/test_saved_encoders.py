@@ -6,7 +6,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from saved_ops import foreign_ops
 from tiny_log import DAY, MONDAY, TRAIN, VOCABULARY
-from tiny_model import history, logits, make_random
+from tiny_model import history, in_a_circle, logits, make_random
 from tiny_transform import PERIODS, example
 
 from model.catalogue import Catalogue
@@ -40,7 +40,8 @@ def test_a_saved_model_answers_as_the_model_does(name, transformed, item_table, 
     table = read_item_table(item_table["path"], "item_id", ("brand",))
     count = np.array([[0, 8, 4, 3, 9]] + [[0] * 5] * PERIODS)
     exposed, row = np.array([0, 0, 2, 1, 5]), np.array([0, 1, 2, 3, 0])
-    items = Catalogue(tuple(VOCABULARY), count, exposed, row, table)
+    followers = in_a_circle(len(VOCABULARY))
+    items = Catalogue(tuple(VOCABULARY), count, exposed, row, table, followers)
     config = ModelConfig(periods=PERIODS, dim=8, layers=1, **CONFIGS[name])
     model = SessionModel(config, items, 4)
     logits(model, history([[(0, [(1, 1)])]]))

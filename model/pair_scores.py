@@ -1,0 +1,75 @@
+"""Scores of single (request, item) pairs, which are added to those that every item has."""
+
+from typing import NamedTuple
+
+import tensorflow as tf
+
+
+class PairScores(NamedTuple):
+    """Scores of R pairs; those of a pair that is there more than once add up.
+
+    Attributes:
+      place: the request's row of N, and the vocabulary index, int64 [R, 2].
+      score: float [R].
+    """
+
+    place: tf.Tensor
+    score: tf.Tensor
+
+
+def together(parts: list[PairScores]) -> PairScores | None:
+    """One list of all; None if there is none."""
+    if len(parts) < 2:
+        return parts[0] if parts else None
+    places, scores = zip(*parts, strict=True)
+    return PairScores(tf.concat(places, 0), tf.concat(scores, 0))
+
+
+def distinct(pairs: PairScores, vocabulary_size: int) -> PairScores:
+    """Each pair once, in the order of rows and then of items."""
+    width = vocabulary_size + 2
+    key = pairs.place[:, 0] * width + pairs.place[:, 1]
+    order = tf.argsort(key)
+    key, pair = tf.unique(tf.gather(key, order))
+    score = tf.math.unsorted_segment_sum(tf.gather(pairs.score, order), pair, tf.size(key))
+    return PairScores(tf.stack([key // width, key % width], 1), score)
+
+
+def add_pairs(logits: tf.Tensor, pairs: PairScores, index: tf.Tensor) -> tf.Tensor:
+    """Add the scores of pairs whose item is a candidate.
+
+    Args:
+      logits: [N, C].
+      pairs: of the N rows.
+      index: the candidates, ascending, int64 [C].
+    """
+    row, item = pairs.place[:, 0], pairs.place[:, 1]
+    column = tf.searchsorted(index, item, out_type=tf.int64)
+    column = tf.minimum(column, tf.size(index, tf.int64) - 1)
+    found = tf.where(tf.equal(tf.gather(index, column), item))[:, 0]
+    cell = tf.gather(tf.stack([row, column], axis=1), found)
+    return tf.tensor_scatter_nd_add(logits, cell, tf.gather(pairs.score, found))
+
+
+def scores_of(pairs: PairScores | None, index: tf.Tensor, vocabulary_size: int) -> tf.Tensor:
+    """What the pairs add to each row's own candidates: int64 [N, C] -> float [N, C]."""
+    if pairs is None:
+        return tf.zeros(tf.shape(index))
+    pairs = distinct(pairs, vocabulary_size)
+    row = tf.range(tf.shape(index, out_type=tf.int64)[0])[:, tf.newaxis]
+    width = vocabulary_size + 2
+    key = pairs.place[:, 0] * width + pairs.place[:, 1]
+    place = positions(tf.reshape(row * width + index, [-1]), key)
+    found = tf.gather(tf.concat([[0.0], pairs.score], 0), place + 1)
+    return tf.reshape(found, tf.shape(index))
+
+
+def positions(keys: tf.Tensor, among: tf.Tensor) -> tf.Tensor:
+    """Where each key, 0 or more, stands in `among`, -1 if nowhere: int64 [N], [M] -> int32 [N]."""
+    # -1, which no key is, comes first: something is there to compare with.
+    among = tf.concat([[-1], among], 0)
+    order = tf.argsort(among)
+    ordered = tf.gather(among, order)
+    place = tf.minimum(tf.searchsorted(ordered, keys), tf.size(ordered) - 1)
+    is_found = tf.equal(tf.gather(ordered, place), keys)
+    return tf.where(is_found, tf.gather(order, place) - 1, -1)

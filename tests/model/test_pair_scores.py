@@ -1,0 +1,53 @@
+"""Scores of single pairs: one list of several, each pair once, and where they are added."""
+
+import numpy as np
+import tensorflow as tf
+
+from model.pair_scores import PairScores, add_pairs, distinct, positions, scores_of, together
+
+V = 6
+
+
+def pairs(*values):
+    place = tf.constant([place for place, _ in values], tf.int64, [len(values), 2])
+    return PairScores(place, tf.constant([score for _, score in values], tf.float32))
+
+
+def test_one_list_of_several():
+    one, other = pairs(([0, 2], 1)), pairs(([0, 2], 3), ([1, 1], 4))
+    assert together([]) is None
+    assert together([one]) is one
+    place, score = together([one, other])
+    assert place.numpy().tolist() == [[0, 2], [0, 2], [1, 1]]
+    assert score.numpy().tolist() == [1, 3, 4]
+
+
+def test_each_pair_once_in_order():
+    place, score = distinct(pairs(([1, 1], 4), ([0, 5], 2), ([0, 2], 1), ([0, 5], 3)), V)
+    assert place.numpy().tolist() == [[0, 2], [0, 5], [1, 1]]
+    assert score.numpy().tolist() == [1, 5, 4]
+    assert distinct(pairs(), V).place.shape == (0, 2)
+
+
+def test_pairs_are_added_where_their_item_is_a_candidate():
+    given = pairs(([0, 2], 1), ([0, 3], 2), ([1, 6], 3), ([1, 2], 4), ([0, 6], 5))
+    added = add_pairs(tf.zeros([2, 3]), given, tf.constant([2, 4, 5], tf.int64))
+    assert added.numpy().tolist() == [[1, 0, 0], [4, 0, 0]]
+    added = add_pairs(tf.zeros([2, 1]), given, tf.constant([6], tf.int64))
+    assert added.numpy().tolist() == [[5], [3]]
+    twice = add_pairs(tf.zeros([1, 1]), pairs(([0, 2], 1), ([0, 2], 3)), tf.constant([2], tf.int64))
+    assert twice.numpy().tolist() == [[4]]
+
+
+def test_scores_of_each_rows_own_candidates():
+    given = pairs(([0, 2], 1), ([1, 3], 2), ([0, 2], 3))
+    found = scores_of(given, tf.constant([[2, 3], [2, 3]], tf.int64), V)
+    assert found.numpy().tolist() == [[4, 0], [0, 2]]
+    nothing = scores_of(None, tf.constant([[2, 3]], tf.int64), V)
+    np.testing.assert_array_equal(nothing, [[0, 0]])
+
+
+def test_positions():
+    found = positions(tf.constant([3, 0, 9], tf.int64), tf.constant([9, 4, 3], tf.int64))
+    assert found.numpy().tolist() == [2, -1, 0]
+    assert positions(tf.constant([3], tf.int64), tf.zeros([0], tf.int64)).numpy().tolist() == [-1]
