@@ -69,6 +69,7 @@ def training_batches(
       unknown_request_time: share of targets whose request time is hidden.
     """
 
+    @tf.autograph.experimental.do_not_convert
     def to_batch(seed: tf.Tensor, batch: tuple[tf.Tensor, dict]) -> tuple[History, Targets]:
         place, inputs = batch
         inputs = arrange(inputs)
@@ -112,6 +113,7 @@ def _items_at(per_item: tf.RaggedTensor, position, is_target, padding: int) -> t
 def evaluation_batches(dataset: tf.data.Dataset, max_sessions: int) -> tf.data.Dataset:
     """Each user's one target session, after the whole history."""
 
+    @tf.autograph.experimental.do_not_convert
     def to_batch(inputs: dict) -> tuple[History, Targets]:
         history = from_transformed(inputs, max_sessions)
         index = inputs[preprocessing.TARGET_INDEX].to_tensor(features.PADDING_INDEX)

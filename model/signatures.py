@@ -57,7 +57,7 @@ class Servable:
         self._row_of = catalogue.table.lookup()
         self._categories = catalogue.table.categories
 
-    @tf.function(input_signature=[EXAMPLES])
+    @tf.function(input_signature=[EXAMPLES], autograph=False)
     def serving_default(self, examples: tf.Tensor) -> dict:
         """The `max_k` best items: `item_id` string [B, max_k], `score` float [B, max_k]."""
         _, reading = self._read(examples)
@@ -69,7 +69,8 @@ class Servable:
             tf.TensorSpec([None], tf.int32, name="k"),
             tf.TensorSpec([None, None], tf.string, name="exclude_item_id"),
             tf.TensorSpec([None], tf.bool, name="exclude_seen"),
-        ]
+        ],
+        autograph=False,
     )
     def recommend(self, examples, k, exclude_item_id, exclude_seen) -> dict:
         """The `k` best items that are not excluded; slots past `k` are '' and -inf.
@@ -87,7 +88,11 @@ class Servable:
         return self._keep(best, tf.range(self.max_k) < k[:, tf.newaxis])
 
     @tf.function(
-        input_signature=[EXAMPLES, tf.TensorSpec([None, None], tf.string, name="candidate_item_id")]
+        input_signature=[
+            EXAMPLES,
+            tf.TensorSpec([None, None], tf.string, name="candidate_item_id"),
+        ],
+        autograph=False,
     )
     def rank(self, examples, candidate_item_id) -> dict:
         """`score` float [B, C] of each candidate [B, C], were it shown; '' pads and scores -inf.
@@ -106,7 +111,7 @@ class Servable:
         is_item = tf.not_equal(candidate_item_id, features.PADDING_ITEM_ID)
         return {"score": tf.where(is_item, score, OUT_OF_CATALOGUE)}
 
-    @tf.function(input_signature=[EXAMPLES])
+    @tf.function(input_signature=[EXAMPLES], autograph=False)
     def encode(self, examples: tf.Tensor) -> dict:
         """The user vector that items are scored against: `embedding` float [B, dim]."""
         _, reading = self._read(examples)
@@ -135,7 +140,7 @@ class Servable:
         ]
         tf.saved_model.save(state, folder, signatures=signatures)
 
-    @tf.function(input_signature=[EXAMPLES])
+    @tf.function(input_signature=[EXAMPLES], autograph=False)
     def _read(self, examples: tf.Tensor) -> tuple[tf.Tensor, Reading]:
         """Vocabulary indices of each user's whole history, [B, E], 0 pads; and the reading."""
         transformed = self._transform_layer(tf.io.parse_example(examples, self._spec))
