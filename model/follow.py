@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from model.followers import Followers
 from model.history import History
-from model.pair_scores import PairScores, positions
+from model.pair_scores import GatedScore, PairScores, positions
 from model.tables import fixed
 
 FLOOR = 1e-3
@@ -36,14 +36,7 @@ class FollowScorer(tf.keras.layers.Layer):
         self._vocabulary_size = len(item_count) - 2
         self._item_count = fixed(item_count.astype(np.float32), "item_count")
         self._table = Followers(*map(fixed, followers, Followers._fields))
-        self._linear = tf.keras.layers.Dense(1, kernel_initializer="zeros", bias_initializer="ones")
-        self._mlp = tf.keras.Sequential(
-            [
-                tf.keras.layers.Dense(24, activation="gelu"),
-                tf.keras.layers.Dense(1, kernel_initializer="zeros"),
-            ]
-        )
-        self._gate = tf.keras.layers.Dense(2, kernel_initializer="zeros")
+        self._score = GatedScore(24)
 
     def call(self, history: History, position: tf.Tensor, state: tf.Tensor) -> PairScores:
         """Score what follows at K requests of each user.
@@ -61,9 +54,7 @@ class FollowScorer(tf.keras.layers.Layer):
         is_counted = position < tf.gather(history.length, user)
         of_next = tf.where(is_counted, session, -1)
         place, inputs = self._count(history, row, item, of_next)
-        gate = tf.gather(tf.reshape(self._gate(state), [-1, 2]), place[:, 0])  # [R, 2]
-        score = (self._linear(inputs) + self._mlp(inputs))[:, 0]
-        return PairScores(place, score * tf.exp(gate[:, 0]) + gate[:, 1])
+        return PairScores(place, self._score(inputs, place[:, 0], state))
 
     def _last_items(self, history, session):
         """The latest engaged items of N sessions, -1 for none: their rows and indices, [S] each."""

@@ -17,6 +17,30 @@ class PairScores(NamedTuple):
     score: tf.Tensor
 
 
+class GatedScore(tf.keras.layers.Layer):
+    """`(linear(x) + mlp(x) + bias) * exp(a) + b`, where the user's state gives a and b."""
+
+    def __init__(self, *hidden: int):
+        """Build the layers; `hidden` are the widths of the MLP's."""
+        super().__init__(name="score")
+        self._linear = tf.keras.layers.Dense(1, kernel_initializer="zeros", bias_initializer="ones")
+        self._mlp = tf.keras.Sequential(
+            [
+                *(tf.keras.layers.Dense(width, activation="gelu") for width in hidden),
+                tf.keras.layers.Dense(1, kernel_initializer="zeros"),
+            ]
+        )
+        self._gate = tf.keras.layers.Dense(2, kernel_initializer="zeros")
+
+    def call(
+        self, inputs: tf.Tensor, row: tf.Tensor, state: tf.Tensor, bias: tf.Tensor | float = 0.0
+    ) -> tf.Tensor:
+        """Scores [R] of inputs [R, inputs], with each pair's row of the states [B, K, dim]."""
+        gate = tf.gather(tf.reshape(self._gate(state), [-1, 2]), row)  # [R, 2]
+        score = (self._linear(inputs) + self._mlp(inputs))[:, 0] + bias
+        return score * tf.exp(gate[:, 0]) + gate[:, 1]
+
+
 def together(parts: list[PairScores]) -> PairScores | None:
     """One list of all; None if there is none."""
     if len(parts) < 2:

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from model.history import History
-from model.pair_scores import PairScores
+from model.pair_scores import GatedScore, PairScores
 
 # Initial decay per session: from "the last occurrence only" to "nearly a plain count".
 SESSION_DECAYS = (0.05, 0.5, 0.8, 0.9, 0.97)
@@ -79,15 +79,7 @@ class RepeatScorer(tf.keras.layers.Layer):
         self._item_bias = self.add_weight(
             name="item_repeat_bias", shape=[len(item_count)], initializer="zeros"
         )
-        self._linear = tf.keras.layers.Dense(1, kernel_initializer="zeros", bias_initializer="ones")
-        self._mlp = tf.keras.Sequential(
-            [
-                tf.keras.layers.Dense(48, activation="gelu"),
-                tf.keras.layers.Dense(32, activation="gelu"),
-                tf.keras.layers.Dense(1, kernel_initializer="zeros"),
-            ]
-        )
-        self._gate = tf.keras.layers.Dense(2, kernel_initializer="zeros")
+        self._score = GatedScore(48, 32)
 
     def call(
         self, history: History, position: tf.Tensor, now: tf.Tensor, state: tf.Tensor
@@ -107,9 +99,7 @@ class RepeatScorer(tf.keras.layers.Layer):
         row, pair, sums = self._decayed_sums(history, found, user, position, now)
         index = tf.gather(found.item, pair)
         inputs = self._inputs(sums, index, tf.gather(found.count, pair), tf.gather(position, row))
-        gate = tf.gather(tf.reshape(self._gate(state), [-1, 2]), row)  # [R, 2]
-        score = (self._linear(inputs) + self._mlp(inputs))[:, 0] + tf.gather(self._item_bias, index)
-        score = score * tf.exp(gate[:, 0]) + gate[:, 1]
+        score = self._score(inputs, row, state, tf.gather(self._item_bias, index))
         return PairScores(tf.stack([row, index], 1), score)
 
     def _decayed_sums(self, history, found, user, position, now):

@@ -30,13 +30,13 @@ def scorer():
 def inputs_of(scorer, users, position):
     """{(row, item): inputs} of requests [B, K]."""
     seen = []
-    linear = scorer._linear
-    scorer._linear = lambda x: seen.append(x.numpy()) or x[:, :1]
+    linear = scorer._score._linear
+    scorer._score._linear = lambda x: seen.append(x.numpy()) or x[:, :1]
     try:
         position = tf.constant(position, tf.int64)
         place, score = scorer(history(users), position, tf.zeros([*position.shape, 4]))
     finally:
-        scorer._linear = linear
+        scorer._score._linear = linear
     assert score.shape == (len(place),)
     return dict(zip(map(tuple, place.numpy().tolist()), seen[0], strict=True))
 
@@ -98,7 +98,7 @@ def test_nothing_was_counted():
 def test_the_state_gates_the_score(scorer):
     users, position = history([[(0, [(2, 1)])]]), tf.constant([[1]], tf.int64)
     scorer(users, position, tf.zeros([1, 1, 4]))
-    scorer._gate.set_weights([np.eye(4, 2), np.zeros(2)])
+    scorer._score._gate.set_weights([np.eye(4, 2), np.zeros(2)])
     [plain] = scorer(users, position, tf.zeros([1, 1, 4])).score.numpy()
     [gated] = scorer(users, position, tf.constant([[[np.log(2.0), 0.5, 0, 0]]])).score.numpy()
     np.testing.assert_allclose(gated, 2 * plain + 0.5, rtol=1e-5)
