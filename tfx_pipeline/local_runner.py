@@ -11,8 +11,8 @@ import absl.logging
 from ml_metadata import errors as mlmd_errors
 from ml_metadata.proto import metadata_store_pb2
 from rich.console import Console
-from tfx import v1 as tfx
-from tfx.orchestration.pipeline import RunOptions
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.pipeline import Pipeline, RunOptions
 
 from components.errors import DataError
 from components.ingestion import spans
@@ -77,9 +77,7 @@ def _run_alone(config: Config, console: Console, until: str | None) -> None:
     absl.logging.set_verbosity(absl.logging.INFO)
     logging.getLogger().addHandler(progress)
     try:
-        tfx.orchestration.LocalDagRunner().run(
-            pipeline, run_options=RunOptions(to_nodes=[until]) if until else None
-        )
+        LocalDagRunner().run(pipeline, run_options=RunOptions(to_nodes=[until]) if until else None)
     except DataError:
         raise
     except Exception as error:
@@ -94,9 +92,7 @@ def _run_alone(config: Config, console: Console, until: str | None) -> None:
             record(config)
 
 
-def _checked_metadata(
-    config: Config, pipeline: tfx.dsl.Pipeline
-) -> metadata_store_pb2.ConnectionConfig:
+def _checked_metadata(config: Config, pipeline: Pipeline) -> metadata_store_pb2.ConnectionConfig:
     """The connection to ML Metadata, in which no other run is open any more."""
     try:
         found = connection(config)
@@ -123,7 +119,7 @@ def _check_can_be_written(folder: Path) -> None:
         raise StageError(f"No model can be pushed to {folder}: {there} cannot be written.")
 
 
-def _input_folders(pipeline: tfx.dsl.Pipeline, stage: str) -> list[Path]:
+def _input_folders(pipeline: Pipeline, stage: str) -> list[Path]:
     """Where the stages that this one reads from keep what they wrote."""
     root = Path(pipeline.pipeline_info.pipeline_root)
     read = [component.inputs for component in pipeline.components if component.id == stage]
@@ -131,7 +127,7 @@ def _input_folders(pipeline: tfx.dsl.Pipeline, stage: str) -> list[Path]:
     return [root / producer for producer in sorted(filter(None, producers))]
 
 
-def _reason(error: Exception, config: Config, pipeline: tfx.dsl.Pipeline, stage: str) -> str:
+def _reason(error: Exception, config: Config, pipeline: Pipeline, stage: str) -> str:
     text = str(error).strip()
     if any(words in text for words in DISK_IS_FULL):
         return (

@@ -4,9 +4,10 @@ import json
 import os
 from typing import NamedTuple
 
-from tfx import v1 as tfx
+from tfx.components import StatisticsGen, Transform
 from tfx.orchestration.data_types import RuntimeParameter
-from tfx.proto import trainer_pb2
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import trainer_pb2, transform_pb2
 from tfx.types.channel import BaseChannel
 
 from components.evaluation.counter_baselines import CounterBaselines
@@ -50,7 +51,7 @@ def create_pipeline(
     item_table_digest: str = "",
     known_version: str = "",
     parameters: RunParameters | None = None,
-) -> tfx.dsl.Pipeline:
+) -> Pipeline:
     """Put the components together; reads no file, clock or environment.
 
     Args:
@@ -69,7 +70,7 @@ def create_pipeline(
     examples = example_gen.outputs["examples"]
     schema_gen = CuratedSchema(text=schema)
     schema_channel = schema_gen.outputs["schema"]
-    statistics_gen = tfx.components.StatisticsGen(
+    statistics_gen = StatisticsGen(
         examples=examples, schema=schema_channel, exclude_splits=[features.REFIT_SPLIT]
     )
     validator = ExampleValidator(
@@ -78,11 +79,11 @@ def create_pipeline(
         max_item_drift=config.evaluate.max_item_drift,
     )
     item_table = _item_table(config, item_table_digest)
-    transform = tfx.components.Transform(
+    transform = Transform(
         examples=examples,
         schema=schema_channel,
         preprocessing_fn="model.preprocessing.preprocessing_fn",
-        splits_config=tfx.proto.SplitsConfig(
+        splits_config=transform_pb2.SplitsConfig(
             analyze=[features.REFIT_SPLIT],
             transform=[features.TRAIN_SPLIT, features.EVAL_SPLIT, features.REFIT_SPLIT],
         ),
@@ -116,7 +117,7 @@ def create_pipeline(
         infra_blessing=check.outputs["blessing"],
         serving_folder=given.serving_folder,
     )
-    return tfx.dsl.Pipeline(
+    return Pipeline(
         pipeline_name=config.pipeline.name,
         pipeline_root=os.path.join(config.run_folder, "artifacts"),
         components=[
@@ -139,7 +140,7 @@ def create_pipeline(
 
 def _trainer(
     config: Config,
-    transform: tfx.components.Transform,
+    transform: Transform,
     item_table: str,
     epochs: int | RuntimeParameter,
     base_model: BaseChannel | None,

@@ -3,8 +3,10 @@
 import json
 
 import numpy as np
-from tfx import v1 as tfx
-from tfx.types import artifact_utils
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.experimental.simple_artifacts import Metrics
 
 from components.evaluation.counters import counter_metrics
@@ -14,13 +16,13 @@ METRICS_FILE = "metrics.json"
 REQUESTS = "requests"
 
 
-@tfx.dsl.components.component
+@component
 def CounterBaselines(  # noqa: N802
-    examples: tfx.dsl.components.InputArtifact[tfx.types.standard_artifacts.Examples],
-    metrics: tfx.dsl.components.OutputArtifact[Metrics],
-    split: tfx.dsl.components.Parameter[str],
-    cutoffs: tfx.dsl.components.Parameter[str],
-    min_sessions_per_item: tfx.dsl.components.Parameter[int] = 1,
+    examples: InputArtifact[standard_artifacts.Examples],
+    metrics: OutputArtifact[Metrics],
+    split: Parameter[str],
+    cutoffs: Parameter[str],
+    min_sessions_per_item: Parameter[int] = 1,
 ):
     """Evaluates popularity and personal frequency, counted over the split's own histories.
 
@@ -43,5 +45,5 @@ def CounterBaselines(  # noqa: N802
         for counter, by in values.items()
     }
     folder = artifact_utils.get_single_uri([metrics])
-    with tfx.dsl.io.fileio.open(f"{folder}/{METRICS_FILE}", "w") as file:
+    with fileio.open(f"{folder}/{METRICS_FILE}", "w") as file:
         file.write(json.dumps({**figures, REQUESTS: evaluated}, indent=2))

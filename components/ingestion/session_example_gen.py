@@ -4,12 +4,12 @@ from typing import Any
 
 from google.protobuf import wrappers_pb2
 from tfx import types
-from tfx import v1 as tfx
 from tfx.components.example_gen import component
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor, executor_spec
 from tfx.dsl.io import fileio
 from tfx.orchestration.data_types import RuntimeParameter
+from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, standard_component_specs
 
 from components.config import DataConfig, SessionsConfig, SplitConfig
@@ -78,16 +78,18 @@ class SessionExampleGen(component.FileBasedExampleGen):
         # Two do not change what is ingested: left out, they do not make the cache miss.
         data = data.model_copy(update={"loader": None, "item_table": None, "log": ""})
         config = IngestConfig(data=data, sessions=sessions, split=split)
-        custom = tfx.proto.CustomConfig()
+        custom = example_gen_pb2.CustomConfig()
         custom.custom_config.Pack(wrappers_pb2.StringValue(value=config.model_dump_json()))
         splits = [
             # The driver wants buckets; the executor splits by time.
-            tfx.proto.SplitConfig.Split(name=name, hash_buckets=1)
+            example_gen_pb2.SplitConfig.Split(name=name, hash_buckets=1)
             for name in features.SPLITS
         ]
         super().__init__(
             input_base=log,
-            output_config=tfx.proto.Output(split_config=tfx.proto.SplitConfig(splits=splits)),
+            output_config=example_gen_pb2.Output(
+                split_config=example_gen_pb2.SplitConfig(splits=splits)
+            ),
             custom_config=custom,
         )
         self.exec_properties[NEWEST_SPAN] = newest_span
@@ -101,7 +103,7 @@ def _refuse_or_accept(summary: Summary, config: IngestConfig, examples: types.Ar
         raise DataError(refused)
     write_summary(summary, examples.uri)
     examples.split_names = artifact_utils.encode_split_names(list(features.SPLITS))
-    examples_utils.set_payload_format(examples, tfx.proto.PayloadFormat.FORMAT_TF_EXAMPLE)
+    examples_utils.set_payload_format(examples, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
     examples_utils.set_file_format(examples, "tfrecords_gzip")
     for name, value in summary.properties().items():
         examples.set_int_custom_property(name, value)

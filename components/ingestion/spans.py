@@ -8,8 +8,8 @@ from datetime import date
 from typing import Any, NamedTuple
 
 from google.protobuf import wrappers_pb2
-from tfx import v1 as tfx
 from tfx.components.example_gen import driver, utils
+from tfx.proto import example_gen_pb2, range_config_pb2
 from tfx.types import standard_component_specs
 from tfx.utils import proto_utils
 
@@ -111,7 +111,7 @@ def folder_and_pattern(log: str) -> tuple[str, str]:
 
 def stated_config(exec_properties: dict[str, Any]) -> IngestConfig:
     """The configuration of ingestion, with the log that the component was given."""
-    custom, text = tfx.proto.CustomConfig(), wrappers_pb2.StringValue()
+    custom, text = example_gen_pb2.CustomConfig(), wrappers_pb2.StringValue()
     proto_utils.json_to_proto(exec_properties[standard_component_specs.CUSTOM_CONFIG_KEY], custom)
     custom.custom_config.Unpack(text)
     config = IngestConfig.model_validate_json(text.value)
@@ -127,7 +127,7 @@ def stated_paths(exec_properties: dict[str, Any]) -> list[str]:
     data = stated_config(exec_properties).data
     if utils.FINGERPRINT_PROPERTY_NAME not in exec_properties:
         return paths(data, resolve(data, exec_properties[NEWEST_SPAN]))
-    given = tfx.proto.Input()
+    given = example_gen_pb2.Input()
     proto_utils.json_to_proto(exec_properties[standard_component_specs.INPUT_CONFIG_KEY], given)
     folder, _ = folder_and_pattern(data.log)
     return [f"{folder}/{split.pattern}" for split in given.splits]
@@ -145,10 +145,10 @@ class WindowDriver(driver.FileBasedDriver):
         """Put the window's patterns, its newest span and its fingerprint in the properties."""
         window = resolve(stated_config(exec_properties).data, exec_properties[NEWEST_SPAN])
         splits = [
-            tfx.proto.Input.Split(name=f"span-{number}", pattern=pattern)
+            example_gen_pb2.Input.Split(name=f"span-{number}", pattern=pattern)
             for number, pattern in enumerate(window.patterns)
         ]
-        given = tfx.proto.Input(splits=splits)
+        given = example_gen_pb2.Input(splits=splits)
         exec_properties |= {
             standard_component_specs.INPUT_CONFIG_KEY: proto_utils.proto_to_json(given),
             utils.SPAN_PROPERTY_NAME: window.span,
@@ -171,11 +171,11 @@ def _find_all(folder: str, pattern: str, spans: Iterable[int]) -> list[_Span]:
 
 def _find(folder: str, pattern: str, span: int | None) -> _Span:
     """The newest version of a span, of the newest span unless one is given."""
-    split = tfx.proto.Input.Split(name="log", pattern=pattern)
+    split = example_gen_pb2.Input.Split(name="log", pattern=pattern)
     only = None
     if span is not None:
-        static = tfx.proto.StaticRange(start_span_number=span, end_span_number=span)
-        only = tfx.proto.RangeConfig(static_range=static)
+        static = range_config_pb2.StaticRange(start_span_number=span, end_span_number=span)
+        only = range_config_pb2.RangeConfig(static_range=static)
     fingerprint, found, version = utils.calculate_splits_fingerprint_span_and_version(
         folder, [split], only
     )

@@ -8,7 +8,8 @@ import os
 import re
 
 import tensorflow as tf
-from tfx import v1 as tfx
+from tfx.dsl.component.experimental.annotations import OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
 from tfx.types import standard_artifacts
 from tfx.utils import io_utils, path_utils
 
@@ -21,11 +22,11 @@ def versions(serving_folder: str) -> list[int]:
     return sorted(int(name) for name in names if re.fullmatch("0|[1-9][0-9]*", name))
 
 
-@tfx.dsl.components.component
+@component
 def LatestBlessedModel(  # noqa: N802
-    model: tfx.dsl.components.OutputArtifact[standard_artifacts.Model],
-    serving_folder: tfx.dsl.components.Parameter[str],
-    known_version: tfx.dsl.components.Parameter[str],
+    model: OutputArtifact[standard_artifacts.Model],
+    serving_folder: Parameter[str],
+    known_version: Parameter[str],
 ) -> None:
     """Copy the newest version into `model`, or leave it empty when there is none.
 

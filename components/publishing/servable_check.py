@@ -14,7 +14,8 @@ import tempfile
 from pathlib import Path
 
 import tensorflow as tf
-from tfx import v1 as tfx
+from tfx.dsl.component.experimental.annotations import InputArtifact, OutputArtifact, Parameter
+from tfx.dsl.component.experimental.decorators import component
 from tfx.types import artifact_utils, standard_artifacts
 from tfx.utils import io_utils, path_utils
 
@@ -27,12 +28,12 @@ REPORT_FILE = "servable_check.txt"
 LATENCY = "latency_ms_"
 
 
-@tfx.dsl.components.component
+@component
 def ServableCheck(  # noqa: N802
-    model: tfx.dsl.components.InputArtifact[standard_artifacts.Model],
-    examples: tfx.dsl.components.InputArtifact[standard_artifacts.Examples],
-    blessing: tfx.dsl.components.OutputArtifact[standard_artifacts.InfraBlessing],
-    split: tfx.dsl.components.Parameter[str],
+    model: InputArtifact[standard_artifacts.Model],
+    examples: InputArtifact[standard_artifacts.Examples],
+    blessing: OutputArtifact[standard_artifacts.InfraBlessing],
+    split: Parameter[str],
 ) -> None:
     """Bless `model` if it answers; the reason, if not, is in the blessing's folder.
 

@@ -1,7 +1,12 @@
 """The Evaluator as a component: the first model is blessed, a worse one after it is not."""
 
 import pytest
-from tfx import v1 as tfx
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.dsl.components.common.importer import Importer
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.metadata import sqlite_metadata_connection_config
+from tfx.orchestration.pipeline import Pipeline
+from tfx.types import standard_artifacts
 
 from components.evaluation.evaluator import Evaluator
 from components.ingestion import SCHEMA
@@ -10,23 +15,21 @@ from tfx_pipeline.evaluation import eval_config
 
 
 def imported(name, uri, artifact_type, **properties):
-    importer = tfx.dsl.Importer(
-        source_uri=str(uri), artifact_type=artifact_type, properties=properties
-    )
+    importer = Importer(source_uri=str(uri), artifact_type=artifact_type, properties=properties)
     return importer.with_id(name)
 
 
 @pytest.mark.slow
 def test_blessing_over_two_models(tmp_path, examples_uri, good_model, bad_model):
-    model_type = tfx.types.standard_artifacts.Model
+    model_type = standard_artifacts.Model
     (tmp_path / "nothing").mkdir()
     examples = imported(
         "examples",
         examples_uri,
-        tfx.types.standard_artifacts.Examples,
+        standard_artifacts.Examples,
         split_names='["test", "refit"]',
     )
-    schema = tfx.components.ImportSchemaGen(schema_file=str(SCHEMA))
+    schema = ImportSchemaGen(schema_file=str(SCHEMA))
     models = {
         "nothing": imported("nothing", tmp_path / "nothing", model_type),
         "good": imported("good", good_model, model_type),
@@ -44,7 +47,7 @@ def test_blessing_over_two_models(tmp_path, examples_uri, good_model, bad_model)
             module_path="tfx_pipeline.evaluation",
         ).with_id(f"evaluate_{name}")
 
-    pipeline = tfx.dsl.Pipeline(
+    pipeline = Pipeline(
         pipeline_name="evaluation",
         pipeline_root=str(tmp_path / "root"),
         components=[
@@ -54,12 +57,10 @@ def test_blessing_over_two_models(tmp_path, examples_uri, good_model, bad_model)
             evaluator("good", "nothing"),
             evaluator("bad", "good"),
         ],
-        metadata_connection_config=tfx.orchestration.metadata.sqlite_metadata_connection_config(
-            str(tmp_path / "metadata.db")
-        ),
+        metadata_connection_config=sqlite_metadata_connection_config(str(tmp_path / "metadata.db")),
         beam_pipeline_args=["--runner=FnApiRunner"],
     )
-    tfx.orchestration.LocalDagRunner().run(pipeline)
+    LocalDagRunner().run(pipeline)
     blessings = {
         path.parts[-4]: path.name for path in tmp_path.glob("root/evaluate_*/blessing/*/*")
     }

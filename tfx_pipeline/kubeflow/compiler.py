@@ -11,8 +11,8 @@ import yaml
 from google.protobuf import json_format
 from kfp.kubernetes import kubernetes_executor_config_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
-from tfx import v1 as tfx
 from tfx.orchestration.data_types import RuntimeParameter
+from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
 from components.ingestion.schema import schema_text
 from tfx_pipeline.config import Config, ConfigError
@@ -46,8 +46,8 @@ def compile_pipeline(config: Config, image: str, pipeline_root: str) -> str:
     schema = schema_text(config.data.columns.further)
     pipeline = create_pipeline(config, schema, parameters=RunParameters(*parameters))
     pipeline.pipeline_info.pipeline_name = config.pipeline.name.replace("_", "-")
-    runner = tfx.orchestration.experimental.KubeflowV2DagRunner(
-        tfx.orchestration.experimental.KubeflowV2DagRunnerConfig(
+    runner = kubeflow_v2_dag_runner.KubeflowV2DagRunner(
+        kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
             default_image=image, default_commands=list(COMMAND), use_pipeline_spec_2_1=True
         )
     )

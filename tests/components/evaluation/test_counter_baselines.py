@@ -3,7 +3,12 @@
 import json
 
 import pytest
-from tfx import v1 as tfx
+from tfx.dsl.components.common.importer import Importer
+from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.metadata import sqlite_metadata_connection_config
+from tfx.orchestration.pipeline import Pipeline
+from tfx.types import standard_artifacts
 from tiny_examples import serialize, write_tfrecord
 
 from components.evaluation.counter_baselines import METRICS_FILE, CounterBaselines
@@ -16,15 +21,15 @@ USERS = [
 
 
 def pipeline(tmp_path, **options):
-    examples = tfx.dsl.Importer(
+    examples = Importer(
         source_uri=str(tmp_path / "examples"),
-        artifact_type=tfx.types.standard_artifacts.Examples,
+        artifact_type=standard_artifacts.Examples,
         properties={"split_names": '["test"]'},
     ).with_id("examples")
     counters = CounterBaselines(
         examples=examples.outputs["result"], split="test", cutoffs="[1, 2]", min_sessions_per_item=1
     )
-    return tfx.dsl.Pipeline(
+    return Pipeline(
         pipeline_name="counters",
         pipeline_root=str(tmp_path / "root"),
         components=[examples, counters],
@@ -35,8 +40,8 @@ def pipeline(tmp_path, **options):
 @pytest.mark.slow
 def test_runs_locally(tmp_path):
     write_tfrecord(tmp_path / "examples" / "Split-test" / "data.gz", serialize(USERS))
-    metadata = tfx.orchestration.metadata.sqlite_metadata_connection_config(str(tmp_path / "db"))
-    tfx.orchestration.LocalDagRunner().run(pipeline(tmp_path, metadata_connection_config=metadata))
+    metadata = sqlite_metadata_connection_config(str(tmp_path / "db"))
+    LocalDagRunner().run(pipeline(tmp_path, metadata_connection_config=metadata))
     (path,) = tmp_path.glob(f"root/CounterBaselines/metrics/*/{METRICS_FILE}")
     figures = json.loads(path.read_text())
     assert figures["requests"] == 1
@@ -46,11 +51,11 @@ def test_runs_locally(tmp_path):
 
 @pytest.mark.slow
 def test_compiles_for_kubeflow(tmp_path):
-    config = tfx.orchestration.experimental.KubeflowV2DagRunnerConfig(
+    config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
         default_image="example/image", use_pipeline_spec_2_1=True
     )
     path = tmp_path / "pipeline.yaml"
-    tfx.orchestration.experimental.KubeflowV2DagRunner(config, str(tmp_path), path.name).run(
+    kubeflow_v2_dag_runner.KubeflowV2DagRunner(config, str(tmp_path), path.name).run(
         pipeline(tmp_path)
     )
     assert "components.evaluation.counter_baselines.CounterBaselines_Executor" in path.read_text()

@@ -6,9 +6,13 @@ import pytest
 import tensorflow as tf
 from ml_metadata import metadata_store
 from tensorflow_metadata.proto.v0 import anomalies_pb2
-from tfx import v1 as tfx
+from tfx.components import ExampleValidator, StatisticsGen
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
+from tfx.orchestration.local.local_dag_runner import LocalDagRunner
+from tfx.orchestration.metadata import sqlite_metadata_connection_config
+from tfx.orchestration.pipeline import Pipeline
 from tfx.types import artifact_utils, standard_artifacts
 from tiny_logs import DAY, read_split
 
@@ -150,14 +154,14 @@ def test_refuses_a_missing_log_before_beam_starts(tmp_path):
 
 def pipeline(log, root):
     examples = component(log)
-    schema = tfx.components.ImportSchemaGen(schema_file=str(SCHEMA))
-    statistics = tfx.components.StatisticsGen(
+    schema = ImportSchemaGen(schema_file=str(SCHEMA))
+    statistics = StatisticsGen(
         examples=examples.outputs["examples"], schema=schema.outputs["schema"]
     )
-    validator = tfx.components.ExampleValidator(
+    validator = ExampleValidator(
         statistics=statistics.outputs["statistics"], schema=schema.outputs["schema"]
     )
-    return tfx.dsl.Pipeline(
+    return Pipeline(
         "ingestion",
         str(root),
         components=[examples, schema, statistics, validator],
@@ -168,7 +172,7 @@ def pipeline(log, root):
 
 
 def connection(root):
-    return tfx.orchestration.metadata.sqlite_metadata_connection_config(str(root / "metadata.db"))
+    return sqlite_metadata_connection_config(str(root / "metadata.db"))
 
 
 @pytest.mark.slow
@@ -176,7 +180,7 @@ def test_in_a_pipeline_without_anomalies_and_anew_when_the_log_changes(log, tmp_
     root = tmp_path / "root"
     root.mkdir()
     for _ in range(2):
-        tfx.orchestration.LocalDagRunner().run(pipeline(log, root))
+        LocalDagRunner().run(pipeline(log, root))
     store = metadata_store.MetadataStore(connection(root))
     assert len(store.get_artifacts_by_type("Examples")) == 1
     [anomalies] = store.get_artifacts_by_type("ExampleAnomalies")
@@ -187,5 +191,5 @@ def test_in_a_pipeline_without_anomalies_and_anew_when_the_log_changes(log, tmp_
 
     with log.open("a") as file:
         file.write(f"u3,i7,{9 * DAY + 70},click\n")
-    tfx.orchestration.LocalDagRunner().run(pipeline(log, root))
+    LocalDagRunner().run(pipeline(log, root))
     assert len(store.get_artifacts_by_type("Examples")) == 2
