@@ -14,6 +14,7 @@ from model.item_table import EMPTY, ItemTable, read_item_table
 
 SECONDS_PER_HOUR = 3600
 SECONDS_PER_DAY = 86400
+NEVER = tf.int64.min  # the greatest of no times
 
 EVENT_TIME = "event_time"
 VISIT_TIME = "visit_time"
@@ -94,27 +95,29 @@ def preprocessing_fn(inputs: dict, custom_config: dict) -> dict:
 def _visit_features(timestamp: tf.RaggedTensor, request: tf.RaggedTensor, periods: int) -> dict:
     """Visits from event times [batch, sessions, items] and request times [batch, 0 or 1]."""
     start = tf.reduce_min(timestamp, axis=2)  # [batch, sessions]
-    latest = tft.max(start.flat_values)
-    last_event = tf.reduce_max(timestamp.merge_dims(1, 2), axis=1)  # [batch]
-    # Without any event or time, the request is taken to be made when training ends.
-    last_event = tf.where(timestamp.row_lengths() > 0, last_event, latest)
+    last_event = tf.reduce_max(timestamp.merge_dims(1, 2), axis=1)  # [batch], NEVER without any
     known = tf.cast(request.row_lengths() > 0, tf.int64)  # [batch]
     asked = tf.where(known > 0, tf.maximum(tf.reduce_max(request, axis=1), 0), last_event)
     visit = tf.concat([start, asked[:, tf.newaxis]], axis=1)  # [batch, sessions + 1]
-    before = tf.concat([visit[:, :1], visit[:, :-1]], axis=1)
-    hours = tf.cast(visit - before, tf.float32) / SECONDS_PER_HOUR
-    gap = tf.math.log1p(tf.maximum(hours, 0.0))
+    before = tf.concat([visit[:, :1], start], axis=1)
+    time = visit.flat_values
+    hours = tf.cast(time - before.flat_values, tf.float32) / SECONDS_PER_HOUR
+    # No analyser's input depends on another's output: one pass over the log is enough for all.
+    gap = tft.scale_to_z_score(tf.math.log1p(tf.maximum(hours, 0.0)))
+    latest = tft.max(start.flat_values)
     ends = tft.quantiles(start.flat_values, periods, epsilon=0.1 / periods)  # [1, periods - 1]
-    mean, variance = tft.mean(gap.flat_values), tft.var(gap.flat_values)
-    return {
-        VISIT_TIME: visit,
-        VISIT_GAP: (gap - mean) / tf.sqrt(variance + 1e-6),
-        VISIT_HOUR: visit // SECONDS_PER_HOUR % 24,
+    # Without any event or time, the request is taken to be made when training ends.
+    time = tf.where(tf.equal(time, NEVER), latest, time)
+    of_visit = {
+        VISIT_TIME: time,
+        VISIT_GAP: gap,
+        VISIT_HOUR: time // SECONDS_PER_HOUR % 24,
         # The epoch began on a Thursday; 0 is Monday, as in ISO 8601.
-        VISIT_WEEKDAY: (visit // SECONDS_PER_DAY + 3) % 7,
-        VISIT_PERIOD: tf.ragged.map_flat_values(_period, visit, ends[0], latest),
-        REQUEST_KNOWN: known,
+        VISIT_WEEKDAY: (time // SECONDS_PER_DAY + 3) % 7,
+        VISIT_PERIOD: _period(time, ends[0], latest),
     }
+    ragged = {name: visit.with_flat_values(values) for name, values in of_visit.items()}
+    return {**ragged, REQUEST_KNOWN: known}
 
 
 def _period(visit: tf.Tensor, ends: tf.Tensor, latest: tf.Tensor) -> tf.Tensor:
