@@ -124,3 +124,14 @@ def evaluation_batches(dataset: tf.data.Dataset, max_sessions: int) -> tf.data.D
         )
 
     return dataset.map(to_batch, num_parallel_calls=2)
+
+
+def with_targets(batches: tf.data.Dataset) -> tf.data.Dataset | None:
+    """Evaluation batches, their number known; None if no user has an engaged target."""
+
+    def add(found: tuple, batch: tuple[History, Targets]) -> tuple:
+        number, has_targets = found
+        return number + 1, tf.logical_or(has_targets, tf.reduce_any(tf.equal(batch[1].label, 1)))
+
+    number, has_targets = batches.reduce((tf.constant(0, tf.int64), False), add)
+    return batches.apply(tf.data.experimental.assert_cardinality(number)) if has_targets else None

@@ -8,7 +8,7 @@ import time
 import tensorflow as tf
 
 from model.averaging import WeightAverage
-from model.batches import Targets, TrainingData
+from model.batches import TrainingData
 from model.checkpoints import PROGRESS, EpochCheckpoint
 from model.config import TrainConfig
 from model.distribution import (
@@ -18,7 +18,6 @@ from model.distribution import (
     to_every_replica,
     to_replicas,
 )
-from model.history import History
 from model.learning_rate import learning_rate
 from model.session_model import SessionModel
 from model.validation import CUTOFF
@@ -41,7 +40,7 @@ def fit(
       model: with its weights, made in the scope of the strategy that it is trained with.
       config: of the optimisation.
       training: batches of sessions to predict, each for one replica; as many in each epoch.
-      validation: batches of one session per user.
+      validation: batches of one session per user, of known number.
       run_dir: for TensorBoard's files and `history.json`.
       epochs: stop after as many, on the same schedule of the learning rate.
       checkpoint: a file to go on from, if it exists, and to keep each epoch's state in.
@@ -60,11 +59,6 @@ def fit(
     stop = tf.keras.callbacks.EarlyStopping(
         monitor, mode="max", patience=config.patience, restore_best_weights=True
     )
-    validation_steps = _batches_with_targets(validation) if validation else 0
-    if validation is not None and not validation_steps:
-        epochs = min(config.epochs, config.decay_epochs)
-        PROGRESS.warning("no user has a validation target: training for %d epochs", epochs)
-        validation = None
     epochs = epochs or config.epochs
     average = WeightAverage(config.weight_average)
     state = EpochCheckpoint(checkpoint, average, stop if validation else None)
@@ -80,7 +74,7 @@ def fit(
     model.fit(
         to_replicas(strategy, steps, to_come, training.sample),
         validation_data=validation and to_every_replica(strategy, validation),
-        validation_steps=validation_steps or None,
+        validation_steps=validation and int(validation.cardinality()),
         epochs=epochs,
         initial_epoch=done,
         steps_per_epoch=steps,
@@ -150,17 +144,6 @@ class _Stopwatch(tf.keras.callbacks.Callback):
         if self._start is not None:
             self._seconds += time.perf_counter() - self._start
             self._start = None
-
-
-def _batches_with_targets(validation: tf.data.Dataset) -> int:
-    """How many batches there are; 0 if none of them has a target."""
-
-    def add(found: tuple, batch: tuple[History, Targets]) -> tuple:
-        count, has_targets = found
-        return count + 1, tf.logical_or(has_targets, tf.reduce_any(tf.equal(batch[1].label, 1)))
-
-    count, has_targets = validation.reduce((0, False), add)
-    return int(count) if has_targets else 0
 
 
 def _report_epoch(epochs: int, monitor: str):

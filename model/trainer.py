@@ -10,7 +10,7 @@ import tensorflow_transform as tft
 from tfx.components.trainer.fn_args_utils import FnArgs
 
 from model import features
-from model.batches import evaluation_batches
+from model.batches import evaluation_batches, with_targets
 from model.cluster_index import ClusterIndex
 from model.clustering import cluster_index
 from model.config import ModelConfig, TrainConfig
@@ -71,13 +71,21 @@ def _train(
     validation: tf.data.Dataset,
     kept: str,
 ) -> Start:
-    """Train to the best epoch and, if it is configured, anew with the validation sessions."""
+    """Train to the best epoch and, if it is configured, anew with the validation sessions.
+
+    Where no user has a validation target, training ends when the learning rate has fallen.
+    """
+    judged = with_targets(validation)
+    if judged is None:
+        epochs = min(config.epochs, config.decay_epochs)
+        PROGRESS.warning("no user has a validation target: training for %d epochs", epochs)
+        config = config.model_copy(update={"epochs": epochs})
     start = begin(fn_args, transform, config, features.TRAIN_SPLIT)
     epochs = fit(
         start.model,
         config,
         start.training,
-        validation,
+        judged,
         fn_args.model_run_dir,
         checkpoint=os.path.join(kept, features.TRAIN_SPLIT),
     )

@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from tiny_model import DAY, transformed
 
-from model.batches import evaluation_batches, numbered, training_batches
+from model.batches import evaluation_batches, numbered, training_batches, with_targets
 from model.history import from_transformed
 from model.losses import PADDING
 from model.paradigms import PARADIGMS
@@ -112,6 +112,20 @@ def test_evaluation_predicts_the_target_after_the_whole_history():
     assert targets.index.numpy().tolist() == [[[2, 3]], [[V + 1, 0]]]
     assert targets.label.numpy().tolist() == [[[1, 0]], [[1, PADDING]]]
     assert targets.is_time_known.numpy().tolist() == [[True], [True]]
+
+
+@pytest.mark.parametrize(
+    ("targets", "number"),
+    [
+        pytest.param([[], [(2, 0), (3, 1)], []], 3, id="one engaged"),
+        pytest.param([[], [(2, 0), (3, 0)], []], None, id="only shown"),
+        pytest.param([[], [], []], None, id="none"),
+    ],
+)
+def test_batches_are_for_validation_if_any_has_an_engaged_target(targets, number):
+    data = tf.data.Dataset.from_tensors(transformed([USER] * 3, targets)).unbatch().ragged_batch(1)
+    found = with_targets(evaluation_batches(data, max_sessions=2))
+    assert (found and int(found.cardinality())) == number
 
 
 def test_history_places():

@@ -24,12 +24,12 @@ BATCHES = [
     (USERS, target([[1, 0], [0, 0]], [[[4], [0]], [[0], [0]]], [[[1], [-1]], [[-1], [-1]]])),
 ]
 VALIDATION = (USERS, target([[2], [1]], [[[4]], [[4]]], [[[1]], [[1]]]))
-NO_TARGETS = (USERS, target([[2], [1]], [[[4]], [[0]]], [[[0]], [[-1]]]))
 
 
 def dataset(batches) -> tf.data.Dataset:
     spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, batches[0])
-    return tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=spec)
+    read = tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=spec)
+    return read.apply(tf.data.experimental.assert_cardinality(len(batches)))
 
 
 def untrained(counts, **options) -> SessionModel:
@@ -89,13 +89,19 @@ def test_the_best_epoch_is_kept(tmp_path, patience):
     np.testing.assert_allclose(model._ndcg.result(), max(ndcg), rtol=1e-5)
 
 
-def test_without_a_validation_target_all_epochs_are_trained(tmp_path, caplog):
-    model = untrained([4, 3, 2, 1])
+@pytest.mark.slow
+def test_without_a_validation_target_training_ends_when_the_learning_rate_has_fallen(
+    transformed, item_table, tmp_path, caplog
+):
+    given = arguments(
+        transformed, tmp_path / "run", 2, item_table, epochs=9, decay_epochs=3, refit=True
+    )
+    given.eval_files = [str(transformed / "Split-train" / "*")]
     with caplog.at_level("INFO", "sessionrec.progress"):
-        fit(model, CONFIG, every_epoch(BATCHES), dataset([NO_TARGETS]), str(tmp_path))
-    assert len(curves(tmp_path)["loss"]) == CONFIG.epochs
-    assert "no user has a validation target" in caplog.text
-    assert "epoch 4 of at most 4" in caplog.text
+        run_fn(given)
+    assert "no user has a validation target: training for 3 epochs" in caplog.text
+    assert caplog.text.count("epoch 3 of at most 3") == 2  # and of the refit
+    assert set(curves(tmp_path / "run")) == {"loss", "seconds"}
 
 
 @pytest.mark.slow
