@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from model import features, preprocessing
+from model.config import ModelConfig
 from model.followers import FollowerCounter, Followers
 from model.item_table import UNKNOWN_ROW, ItemTable
 
@@ -22,7 +23,7 @@ class Catalogue:
         [V + 2].
       row: row in the item table of each index, int64 [V + 2].
       table: the item table.
-      followers: which items follow which in engaged training sessions.
+      followers: which items follow which in engaged training sessions; None without `follow`.
     """
 
     item_ids: tuple[str, ...]
@@ -30,7 +31,7 @@ class Catalogue:
     exposed_count: np.ndarray
     row: np.ndarray
     table: ItemTable
-    followers: Followers
+    followers: Followers | None
 
     @property
     def count(self) -> np.ndarray:
@@ -39,7 +40,7 @@ class Catalogue:
 
 
 def build(
-    vocabulary_path: str, table: ItemTable, training: tf.data.Dataset, periods: int
+    vocabulary_path: str, table: ItemTable, training: tf.data.Dataset, config: ModelConfig
 ) -> Catalogue:
     """Read the vocabulary file and count the training data, batches of Transform's output.
 
@@ -48,7 +49,7 @@ def build(
     """
     with tf.io.gfile.GFile(vocabulary_path, "rb") as file:
         ids = tuple(line.decode() for line in file.read().split(b"\n")[:-1])
-    count, exposed, followers = _count(training, len(ids), periods)
+    count, exposed, followers = _count(training, len(ids), config)
     # Transform writes a made-up id into a vocabulary that would be empty.
     if not count[:, 1:-1].any():
         raise ValueError(
@@ -66,14 +67,15 @@ def _rows(ids: tuple[str, ...], table: ItemTable) -> np.ndarray:
 
 
 def _count(
-    training: tf.data.Dataset, vocabulary_size: int, periods: int
-) -> tuple[np.ndarray, np.ndarray, Followers]:
+    training: tf.data.Dataset, vocabulary_size: int, config: ModelConfig
+) -> tuple[np.ndarray, np.ndarray, Followers | None]:
     """`period_count`, `exposed_count` and `followers`."""
-    engaged = np.zeros([periods + 1, vocabulary_size + 2], np.int64)
+    engaged = np.zeros([config.periods + 1, vocabulary_size + 2], np.int64)
     exposed = np.zeros(vocabulary_size + 2, np.int64)
-    counter = FollowerCounter(vocabulary_size)
+    counter = FollowerCounter(vocabulary_size) if config.follow else None
     for batch in training:
-        counter.add(batch)
+        if counter is not None:
+            counter.add(batch)
         ragged = batch[features.ITEM_INDEX]  # [users, sessions, items]
         visit = batch[preprocessing.VISIT_PERIOD][:, :-1]  # the request is no session
         period = tf.gather(visit.flat_values, ragged.values.value_rowids()).numpy()
@@ -81,4 +83,4 @@ def _count(
         is_engaged = batch[features.ENGAGED].flat_values.numpy() == 1
         np.add.at(engaged, (period[is_engaged], index[is_engaged]), 1)
         np.add.at(exposed, index[~is_engaged], 1)
-    return engaged, exposed, counter.followers()
+    return engaged, exposed, None if counter is None else counter.followers()

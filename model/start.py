@@ -64,7 +64,7 @@ def begin(
         str(transform.vocabulary_file_by_name(features.ITEM_VOCABULARY)),
         load_item_table(given),
         read(files, COUNTING_BATCH),
-        model_config.periods,
+        model_config,
     )
 
     users = users_per_replica(tf.distribute.get_strategy(), config.batch_size)

@@ -63,6 +63,7 @@ class UserEncoder(tf.keras.layers.Layer):
         self._repeat = RepeatScorer(catalogue.count) if config.repeat else None
         self._follow = None
         if config.follow:
+            assert catalogue.followers is not None
             self._follow = FollowScorer(catalogue.count, catalogue.followers)
         self._trend = trend
 

@@ -9,6 +9,7 @@ from tiny_log import DAY, EVAL, HOUR, MONDAY, TRAIN, VOCABULARY
 from tiny_transform import PERIODS, example, transform
 
 from model import catalogue, features, preprocessing
+from model.config import ModelConfig
 from model.item_table import EMPTY, read_item_table
 
 A, B, C, RARE = 1, 2, 3, 4
@@ -125,7 +126,8 @@ def test_only_what_is_later_than_all_training_sessions_is_in_the_last_period(tra
 def test_catalogue_counts_engaged_sessions(transformed, item_table, train):
     table = read_item_table(item_table["path"], "item_id", ("brand",))
     data = tf.data.Dataset.from_tensors(train).repeat(2)  # Two batches.
-    built = catalogue.build(vocabulary_path(transformed), table, data, PERIODS)
+    config = ModelConfig(periods=PERIODS, follow=False)
+    built = catalogue.build(vocabulary_path(transformed), table, data, config)
     assert built.item_ids == tuple(VOCABULARY)
     assert built.count.tolist() == [0, 2 * 8, 2 * 4, 2 * 3, 2 * 1]
     # Days are whole in a period: five first sessions hold a four times, b, c and d once.
@@ -133,6 +135,7 @@ def test_catalogue_counts_engaged_sessions(transformed, item_table, train):
     assert by_period[0] == [0, 2 * 4, 2 * 1, 2 * 1, 2 * 1]
     assert built.exposed_count.tolist() == [0, 0, 0, 2 * 1, 2 * 2]
     assert built.row.tolist() == [0, 1, 2, 3, 0]
+    assert built.followers is None
 
 
 @pytest.mark.slow
@@ -141,4 +144,4 @@ def test_no_item_is_frequent_enough(tmp_path):
     transform(tmp_path, train=users, refit=users)
     train = tf.data.Dataset.from_tensors(read(tmp_path, "train"))
     with pytest.raises(ValueError, match="No item has enough engaged sessions"):
-        catalogue.build(vocabulary_path(tmp_path), EMPTY, train, PERIODS)
+        catalogue.build(vocabulary_path(tmp_path), EMPTY, train, ModelConfig(periods=PERIODS))
