@@ -77,19 +77,24 @@ class FollowerCounter:
     def followers(self) -> Followers:
         """What was counted."""
         self._merge()
-        count, width = self._count, self._count.shape[0]
-        row = np.repeat(np.arange(width), np.diff(count.indptr))
-        order = np.lexsort((count.indices, -count.data, row))
-        index, listed = count.indices[order], count.data[order]
-        is_first_cut = np.arange(len(row)) - count.indptr[row] == MOST_LISTED
-        least = np.ones(width, np.float32)
-        least[row[is_first_cut]] = listed[is_first_cut] + 1
-        kept = listed >= least[row]
+        width = self._count.shape[0]
+        row = np.repeat(np.arange(width, dtype=np.int32), np.diff(self._count.indptr))
+        index, count = self._count.indices, self._count.data
+        # Most pairs were counted once, and where many were, none of them is listed: not sorted.
+        has_many = np.diff(self._count.indptr) > MOST_LISTED
+        kept = (count > 1) | ~has_many[row]
+        row, index, count = row[kept], index[kept], count[kept]
+        order = np.lexsort((index, -count, row))
+        row, index, count = row[order], index[order], count[order]
+        least = np.where(has_many, 2, 1).astype(np.float32)
+        is_first_cut = np.arange(len(row)) - np.searchsorted(row, row) == MOST_LISTED
+        least[row[is_first_cut]] = count[is_first_cut] + 1
+        kept = count >= least[row]
         start = np.searchsorted(row[kept], np.arange(width + 1))
         return Followers(
             start,
             index[kept].astype(np.int64),
-            listed[kept].astype(np.float32),
+            count[kept].astype(np.float32),
             least,
             self._total,
         )
