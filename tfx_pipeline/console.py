@@ -32,6 +32,7 @@ def quiet(log_path: Path) -> Iterator[Console]:
     C++ libraries write to the file descriptors themselves, so those are redirected.
     """
     log_path.parent.mkdir(parents=True, exist_ok=True)
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     sys.stdout.flush()
     sys.stderr.flush()
     saved = [os.dup(1), os.dup(2)]

@@ -47,7 +47,7 @@ def _comparisons(results: dict[str, Figures]) -> list[str]:
     overall = results[CANDIDATE][OVERALL]
     name = main_metric(overall)
     gain = overall[name.replace("@", "_over_popularity@")]
-    lines = [f"{name} is {overall[name]}, {gain} more than the most popular items have"]
+    lines = [f"{name} is {overall[name]}, {gain} more than the items most popular in training have"]
     if DIFFERENCE in results:
         change = results[DIFFERENCE][OVERALL][name]
         lines.append(f"against the last blessed model it is {describe_change(change)}")
@@ -80,7 +80,8 @@ def _reason(failure, where: str, results: dict[str, Figures]) -> str:
         meaning = f"{name} is {metrics[name]}"
         if setting == "min_gain":
             ndcg = name.replace("_over_popularity", "")
-            meaning = f"{ndcg} is {_negated(metrics[name])} below that of the most popular items"
+            below = f"{_negated(metrics[name])} below that of the items most popular in training"
+            meaning = f"{ndcg} is {below}"
         return f"{meaning}; evaluate.{setting} asks for at least {lowest:g}"
     if name == SURE_SLICE_CHANGE and where == OVERALL:
         return ""

@@ -50,11 +50,11 @@ def test_shuffled_embeddings_are_caught_by_the_popularity_gate(tmp_path, example
     blessed, reasons, _ = judge(good, examples, fresh)
     assert blessed, reasons
     assert reasons[0] == "blessed: every threshold is met"
-    assert "more than the most popular items have" in reasons[1]
+    assert "more than the items most popular in training have" in reasons[1]
     shuffled = fit(examples, TEST_CUT, tmp_path / "shuffled", shuffled=True)
     blessed, [reason], _ = judge(bad, examples, shuffled)
     assert not blessed
-    assert "below that of the most popular items; evaluate.min_gain asks for at least 0" in reason
+    assert "below that of the items most popular in training; evaluate.min_gain asks" in reason
 
 
 def test_a_stale_model_is_caught_by_the_comparison_with_the_blessed_one(tmp_path, examples, fresh):

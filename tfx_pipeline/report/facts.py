@@ -104,7 +104,8 @@ def summary(runs: list[Run], served: Run | None, least: int) -> list[str]:
         before,
         *_worse(run, least, name),
         f"On {run.results[CANDIDATE][OVERALL][REQUESTS].value:,.0f} requests that training had not "
-        f"seen, its {name} is {figure}: {popular} more than the most popular items would have.",
+        f"seen, its {name} is {figure}: {popular} more than the items most popular in training "
+        "would have.",
         *_better_counters(run, name),
         *_latest(runs, run),
     ]

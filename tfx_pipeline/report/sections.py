@@ -23,7 +23,7 @@ FIRST = 6
 MEANINGS = {
     "ndcg": "found items, those near the top of the list counting more",
     "recall": "share of the next session's items that the list holds",
-    "ndcg_over_popularity": "NDCG above that of the most popular items",
+    "ndcg_over_popularity": "NDCG above that of the items most popular in training",
     "repeat_recall": "recall of items that the user had before",
     "explore_recall": "recall of items that are new to the user",
     "coverage": "share of all items that some list holds",
