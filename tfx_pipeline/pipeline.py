@@ -93,6 +93,7 @@ def create_pipeline(
             "periods": config.model.periods,
         },
         disable_statistics=True,
+        disable_analyzer_cache=True,  # No later run would read it.
     )
     latest = LatestBlessedModel(serving_folder=given.serving_folder, known_version=known_version)
     base_model = latest.outputs["model"] if config.train.warm_start else None
