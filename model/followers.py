@@ -78,10 +78,11 @@ class FollowerCounter:
         """What was counted."""
         self._merge()
         width = self._count.shape[0]
-        row = np.repeat(np.arange(width, dtype=np.int32), np.diff(self._count.indptr))
+        pairs = np.diff(self._count.indptr)
+        row = np.repeat(np.arange(width, dtype=np.int32), pairs)
         index, count = self._count.indices, self._count.data
         # Most pairs were counted once, and where many were, none of them is listed: not sorted.
-        has_many = np.diff(self._count.indptr) > MOST_LISTED
+        has_many = pairs > MOST_LISTED
         kept = (count > 1) | ~has_many[row]
         row, index, count = row[kept], index[kept], count[kept]
         order = np.lexsort((index, -count, row))
