@@ -95,6 +95,8 @@ def users(of: World, count: int, generator: np.random.Generator) -> list[bytes]:
 def build(items: int, has_topics: bool, folder: Path) -> None:
     """Export one model with each index to `folder`/INDEX/1; its requests are in users.json.
 
+    Without topics there are clusters only: what exact scoring takes does not depend on the items.
+
     The export is the trainer's. Nothing was trained: item vectors are drawn by topic, popularity
     and trend come from drawn counts, all else is random. One factor scales user vectors.
 
@@ -120,8 +122,9 @@ def build(items: int, has_topics: bool, folder: Path) -> None:
     scores = ItemScores(model)
     readings = [read(requests[at : at + BATCH]) for at in range(0, USERS, BATCH)]
     clusters, report = cluster_index(scores, readings, MAX_K, MIN_RECALL)
-    exact = Servable(model, transform, catalogue, MAX_K, ExactIndex(scores))
-    export(exact, requests[:BATCH], str(folder / EXACT / "1"), EXACT)
+    if has_topics:
+        exact = Servable(model, transform, catalogue, MAX_K, ExactIndex(scores))
+        export(exact, requests[:BATCH], str(folder / EXACT / "1"), EXACT)
     approximate = Servable(model, transform, catalogue, MAX_K, clusters)
     export(approximate, requests[:BATCH], str(folder / CLUSTERS / "1"), CLUSTERS, report)
 

@@ -31,6 +31,13 @@ NAME = "shop"
 CONFIG = """
 [data]
 log = "clicks.csv"
+events = { exposed = ["view"] }
+[data.columns]
+user_id = "visitor"
+item_id = "product"
+timestamp = "when"
+event = "action"
+further = ["device"]
 [split]
 eval_days = 5
 test_days = 5
@@ -39,7 +46,11 @@ dim = 16
 min_sessions_per_item = 2
 [train]
 epochs = 2
+[evaluate]
+slices = ["history_sessions", "device", "device*recent_sessions"]
+min_slice_size = 10
 """
+ROWS, BROKEN = 6000, 60
 TOLERANCE = 1e-6
 POLL_SECONDS = 0.05
 HEAD = "| moment | stage | left open | second run | result |\n| --- | --- | --- | --- | --- |\n"
@@ -63,16 +74,24 @@ class Result(NamedTuple):
         )
 
 
-def write_slice(folder: Path) -> None:
-    """A configuration and a log of 100 users over 60 days, each with favourites."""
-    folder.mkdir(parents=True)
+def write_log(folder: Path) -> None:
+    """A configuration and a log of 100 visitors over 60 days, each with favourites.
+
+    The log has column names of its own and no sessions; 1% of its rows are broken.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
     generator = np.random.default_rng(0)
-    rows = 6000
-    user = generator.integers(100, size=rows)
-    item = (user * 3 + generator.integers(6, size=rows) ** 2) % 80
-    when = 1_709_251_200 + generator.integers(60 * 86_400, size=rows)
-    lines = [f"u{u},i{i},{t}" for u, i, t in zip(user, item, when, strict=True)]
-    (folder / "clicks.csv").write_text("\n".join(["user_id,item_id,timestamp", *lines, ""]))
+    visitor = generator.integers(100, size=ROWS)
+    product = (visitor * 3 + generator.integers(6, size=ROWS) ** 2) % 80
+    when = np.datetime64("2024-03-01T00:00:00") + generator.integers(60 * 86_400, size=ROWS)
+    action = np.where(generator.random(ROWS) < 0.3, "view", "buy")
+    device = np.array(["", "phone", "phone", "desk"])[generator.integers(4, size=ROWS)]
+    columns = (when, visitor, action, product, device)
+    lines = [f"{t},v{v},{a},p{p},{d}" for t, v, a, p, d in zip(*columns, strict=True)]
+    for place, row in enumerate(range(0, ROWS, ROWS // BROKEN)):
+        lines[row] = ("yesterday,v1,buy,p1,desk", "2024-03-02T00:00:00,v1,buy,,desk")[place % 2]
+    header = "when,visitor,action,product,device"
+    (folder / "clicks.csv").write_text("\n".join([header, *lines, ""]))
     (folder / f"{NAME}.toml").write_text(CONFIG)
 
 
@@ -162,7 +181,7 @@ def _store(folder: Path) -> MetadataStore | None:
 
 def undisturbed(folder: Path) -> tuple[float, Result]:
     """How long a run takes that nothing happens to, in seconds, and its result."""
-    write_slice(folder)
+    write_log(folder)
     begin = time.monotonic()
     process = start(folder)
     watch(folder, process)
@@ -214,7 +233,7 @@ def kill_at_random(folder: Path, moments: int, seed: int) -> bool:
     for number in range(moments):
         seconds = (number + generator.random()) / moments * length
         run_folder = folder / str(number)
-        write_slice(run_folder)
+        write_log(run_folder)
         end = time.monotonic() + seconds
         is_well, row = kill_and_run_again(
             run_folder, f"{seconds:.1f} s", lambda end=end: time.monotonic() >= end, expected

@@ -91,8 +91,9 @@ def test_the_best_epoch_is_kept(tmp_path, patience):
 
 @pytest.mark.slow
 def test_without_a_validation_target_training_ends_when_the_learning_rate_has_fallen(
-    transformed, item_table, tmp_path, caplog
+    transformed, item_table, tmp_path, caplog, monkeypatch
 ):
+    monkeypatch.setattr(trainer, "export", lambda *_: None)
     given = arguments(
         transformed, tmp_path / "run", 2, item_table, epochs=9, decay_epochs=3, refit=True
     )
@@ -113,73 +114,6 @@ def test_each_part_can_be_left_out(tmp_path, option):
     assert np.abs(logits(model, USERS) - before).max() > 1e-3
 
 
-@pytest.mark.slow
-def test_what_is_served_is_trained_on_the_validation_sessions_for_the_best_number_of_epochs(
-    transformed, item_table, tmp_path
-):
-    run_fn(arguments(transformed, tmp_path / "run", 2, item_table, epochs=3, refit=True))
-    chosen = curves(tmp_path / "run")["val_ndcg@20"]
-    refit = curves(tmp_path / "run" / "refit")
-    assert len(refit["loss"]) == 1 + int(np.argmax(chosen))
-    assert set(refit) == {"loss", "seconds"}
-
-
-@pytest.mark.slow
-def test_a_seed_gives_the_same_model_again(transformed, item_table, tmp_path):
-    first, again, other = (
-        arguments(transformed, tmp_path / name, 2, item_table, seed=seed)
-        for name, seed in (("first", 1), ("again", 1), ("other", 2))
-    )
-    for given in (first, again, other):
-        run_fn(given)
-    curve, same, unlike = (curves(tmp_path / name)["loss"] for name in ("first", "again", "other"))
-    assert curve == same
-    assert curve != unlike
-
-
-@pytest.mark.slow
-def test_a_second_training_starts_from_the_weights_of_the_first(
-    transformed, item_table, tmp_path, caplog, monkeypatch
-):
-    """All the way: tests/model/test_warm_start.py has the share that is kept."""
-    monkeypatch.setattr("model.warm_start.KEPT", 1.0)
-    cold = arguments(transformed, tmp_path / "cold", 2, item_table, epochs=1, refit=True)
-    cold.base_model = str(tmp_path / "nothing was blessed")
-    run_fn(cold)
-    items = tmp_path / "items.csv"
-    items.write_text(ITEMS.replace("d,y", "d,new"))
-    # A learning rate of almost 0: the served weights are those of the start.
-    warm = arguments(
-        transformed,
-        tmp_path / "warm",
-        2,
-        item_table | {"path": str(items)},
-        learning_rate=1e-12,
-        epochs=1,
-        seed=7,
-        refit=True,
-    )
-    warm.base_model = cold.serving_model_dir
-    with caplog.at_level("INFO", "sessionrec.progress"):
-        run_fn(warm)
-    assert caplog.text.count("starting from the weights of") == 2  # and for the refit
-    first, second = (
-        tf.train.load_checkpoint(str(tmp_path / name / "Format-Serving/variables/variables"))
-        for name in ("cold", "warm")
-    )
-    for name in first.get_variable_to_shape_map():
-        old, new = first.get_tensor(name), second.get_tensor(name)
-        # The scalars are metrics, too, and the integers are codes.
-        if name.startswith("weights") and old.ndim and old.dtype == np.float32:
-            if old.shape != new.shape:  # the second of the brands: missing, new, x, y
-                new = np.delete(new, 1, axis=0)
-            np.testing.assert_allclose(new, old, atol=1e-6, err_msg=name)
-
-
-class KilledError(RuntimeError):
-    pass
-
-
 @pytest.fixture(scope="module")
 def long_training(transformed, item_table):
     """The trainer's arguments for one that writes to a folder and keeps its state in another."""
@@ -188,6 +122,7 @@ def long_training(transformed, item_table):
         more = {"epochs": 3, "patience": 3, "refit": True}
         given = arguments(transformed, output, 2, item_table, **more)
         given.custom_config["checkpoints"] = str(checkpoints)
+        given.base_model = "nothing was blessed"
         return given
 
     return of
@@ -203,35 +138,96 @@ def whole(long_training, tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("at", "epoch"), [("epoch 2", 1), ("export", 3)])
+def test_what_is_served_is_trained_on_the_validation_sessions_for_the_best_number_of_epochs(whole):
+    chosen = curves(whole)["val_ndcg@20"]
+    refit = curves(whole / "refit")
+    assert len(refit["loss"]) == 1 + int(np.argmax(chosen))
+    assert set(refit) == {"loss", "seconds"}
+
+
+@pytest.mark.slow
+def test_another_seed_gives_another_model(transformed, item_table, whole, tmp_path, monkeypatch):
+    """That the same seed gives the same is seen where a training is killed."""
+    monkeypatch.setattr(trainer, "export", lambda *_: None)
+    run_fn(arguments(transformed, tmp_path, 2, item_table, epochs=1, seed=1))
+    assert curves(tmp_path)["loss"] != curves(whole)["loss"][:1]
+
+
+def saved_weights(folder: Path) -> dict[str, np.ndarray]:
+    saved = tf.train.load_checkpoint(str(folder / "Format-Serving/variables/variables"))
+    names = [name for name in saved.get_variable_to_shape_map() if name.startswith("weights")]
+    assert len(names) > 50
+    return {name: saved.get_tensor(name) for name in names}
+
+
+@pytest.mark.slow
+def test_a_second_training_starts_from_the_weights_of_the_first(
+    transformed, item_table, whole, tmp_path, caplog, monkeypatch
+):
+    """All the way: tests/model/test_warm_start.py has the share that is kept."""
+    monkeypatch.setattr("model.warm_start.KEPT", 1.0)
+    items = tmp_path / "items.csv"
+    items.write_text(ITEMS.replace("d,y", "d,new"))
+    # A learning rate of almost 0: the served weights are those of the start.
+    warm = arguments(
+        transformed,
+        tmp_path,
+        2,
+        item_table | {"path": str(items)},
+        learning_rate=1e-12,
+        epochs=1,
+        seed=7,
+        refit=True,
+    )
+    warm.base_model = str(whole / "Format-Serving")
+    with caplog.at_level("INFO", "sessionrec.progress"):
+        run_fn(warm)
+    assert caplog.text.count("starting from the weights of") == 2  # and for the refit
+    served = saved_weights(tmp_path)
+    for name, old in saved_weights(whole).items():
+        # The scalars are metrics, too, and the integers are codes.
+        if old.ndim and old.dtype == np.float32:
+            new = served[name]
+            if old.shape != new.shape:  # the second of the brands: missing, new, x, y
+                new = np.delete(new, 1, axis=0)
+            np.testing.assert_allclose(new, old, atol=1e-6, err_msg=name)
+
+
+class KilledError(RuntimeError):
+    pass
+
+
+@pytest.mark.slow
 def test_a_killed_training_goes_on_to_the_same_model(
-    long_training, whole, tmp_path, monkeypatch, caplog, at, epoch
+    long_training, whole, tmp_path, monkeypatch, caplog
 ):
     """Killed before the state of an epoch is kept, and when all but the export is done."""
-    killed, again = (
-        long_training(tmp_path / name, tmp_path / "checkpoints") for name in ("killed", "again")
-    )
 
-    def kill(text, *values):
-        if at in text % values:
+    def train(name: str) -> None:
+        caplog.clear()
+        with caplog.at_level("INFO", "sessionrec.progress"):
+            run_fn(long_training(tmp_path / name, tmp_path / "checkpoints"))
+
+    def kill_in_epoch_2(text: str, *values: object) -> None:
+        if "epoch 2" in text % values:
             raise KilledError
 
+    def kill(*_: object) -> None:
+        raise KilledError
+
     with monkeypatch.context() as patch, pytest.raises(KilledError):
-        patch.setattr(fitting.PROGRESS, "info", kill)
-        patch.setattr(trainer, "export", lambda *_: kill("export"))
-        run_fn(killed)
-    with caplog.at_level("INFO", "sessionrec.progress"):
-        run_fn(again)
-    assert f"going on after epoch {epoch}" in caplog.text
+        patch.setattr(fitting.PROGRESS, "info", kill_in_epoch_2)
+        train("killed")
+    with monkeypatch.context() as patch, pytest.raises(KilledError):
+        patch.setattr(trainer, "export", kill)
+        train("killed again")
+    assert "going on after epoch 1" in caplog.text
+    train("left alone")
+    assert "going on after epoch 3" in caplog.text
     for folder in ("", "refit"):
-        expected, found = (curves(made / folder) for made in (whole, tmp_path / "again"))
+        expected, found = (curves(made / folder) for made in (whole, tmp_path / "left alone"))
         del expected["seconds"], found["seconds"]
         assert expected == found
-    expected, found = (
-        tf.train.load_checkpoint(str(made / "Format-Serving/variables/variables"))
-        for made in (whole, tmp_path / "again")
-    )
-    weights = [name for name in expected.get_variable_to_shape_map() if name.startswith("weights")]
-    assert len(weights) > 50
-    for name in weights:
-        np.testing.assert_array_equal(expected.get_tensor(name), found.get_tensor(name), name)
+    served = saved_weights(tmp_path / "left alone")
+    for name, expected in saved_weights(whole).items():
+        np.testing.assert_array_equal(served[name], expected, name)
