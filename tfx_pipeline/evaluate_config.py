@@ -27,7 +27,8 @@ class EvaluateConfig(BaseModel):
     min_recall: _Share = 0.001
     min_ndcg: _Share = 0.001
     min_gain: Annotated[float, Field(ge=-1, le=1)] = Field(
-        0.0, description="how much more NDCG than the most popular items a model needs"
+        0.0,
+        description="how much more NDCG a model needs than the items most popular in training have",
     )
     max_drop: _Share = Field(
         0.01,

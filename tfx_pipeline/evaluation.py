@@ -24,10 +24,10 @@ def eval_config(
     """Builds TFMA's configuration.
 
     The gates, at the largest cutoff and on all requests unless it says otherwise: recall and NDCG
-    reach their minimum; NDCG is at least `min_gain` above the most popular items'; it falls at
-    most `max_drop` below the baseline's, and in no slice more than `max_slice_drop`, where a drop
-    that may be noise is none. With no baseline the last two are dropped. If no request has a
-    target, nothing is blessed.
+    reach their minimum; NDCG is at least `min_gain` above that of the items most popular in
+    training; it falls at most `max_drop` below the baseline's, and in no slice more than
+    `max_slice_drop`, where a drop that may be noise is none. With no baseline the last two are
+    dropped. If no request has a target, nothing is blessed.
 
     Args:
       config: of evaluation.
