@@ -38,6 +38,7 @@ def test_a_server_that_does_not_start_is_an_error(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_benchmark_writes_rows_a_table_and_a_plot(tmp_path, monkeypatch):
     monkeypatch.setattr(serving, "UNSTRUCTURED_ITEMS", 300)
     output, models = tmp_path / "out", tmp_path / "models"
