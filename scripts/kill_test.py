@@ -97,12 +97,12 @@ def write_log(folder: Path) -> None:
 
 def start(folder: Path) -> subprocess.Popen:
     """`sessionrec run` in the folder, as the leader of a process group."""
-    with (folder / "printed.txt").open("w") as printed:
+    with (folder / "printed.txt").open("w") as output:
         return subprocess.Popen(
             [sys.executable, "-m", "tfx_pipeline", "run", "--config", f"{NAME}.toml"],
             cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdout=printed,
+            stdout=output,
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
@@ -132,6 +132,11 @@ def partial_versions(folder: Path) -> set[str]:
         for version in (folder / "output/serving" / NAME).glob("[0-9]*")
         if not all((version / name).exists() for name in needed)
     }
+
+
+def printed(folder: Path) -> str:
+    """What the folder's last run printed so far."""
+    return (folder / "printed.txt").read_text()
 
 
 def stage(folder: Path) -> str:
@@ -186,7 +191,7 @@ def undisturbed(folder: Path) -> tuple[float, Result]:
     process = start(folder)
     watch(folder, process)
     if process.returncode:
-        raise RuntimeError(f"The undisturbed run failed: {(folder / 'printed.txt').read_text()}")
+        raise RuntimeError(f"The undisturbed run failed: {printed(folder)}")
     return time.monotonic() - begin, read_result(folder)
 
 
@@ -209,7 +214,7 @@ def kill_and_run_again(
     partial |= watch(folder, process)
     problems = [f"partial version {name}" for name in sorted(partial)]
     if process.returncode:
-        problems.append((folder / "printed.txt").read_text().splitlines()[-1])
+        problems.append(printed(folder).splitlines()[-1])
     else:
         problems += [f"{name} left open" for name in left_open(folder)]
         problems += [] if read_result(folder).equals(expected) else ["another result"]

@@ -16,6 +16,7 @@ from scripts.kill_test import (
     Result,
     kill,
     kill_and_run_again,
+    printed,
     stage,
     undisturbed,
     write_log,
@@ -43,16 +44,13 @@ def killed(expected, tmp_path_factory) -> Path:
     assert (partial, killed_in) == (set(), "Transform")
     partial, killed_in, _ = kill(folder, is_in_training)
     assert (partial, killed_in) == (set(), "Trainer")
+    assert not (folder / "output/serving" / NAME).exists()
     is_well, row = kill_and_run_again(
         folder, "", lambda: stage(folder) == "ServableCheck", expected
     )
     assert is_well, row
     assert "ServableCheck" in row
     return folder
-
-
-def printed(folder: Path) -> str:
-    return (folder / "printed.txt").read_text()
 
 
 def test_it_goes_on_from_what_was_done(killed):
