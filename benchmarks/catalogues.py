@@ -27,7 +27,7 @@ from model.clustering import cluster_index
 from model.config import ModelConfig
 from model.export import export
 from model.followers import MOST_LISTED, Followers
-from model.history import from_transformed
+from model.history import at_the_end, from_transformed
 from model.index import ExactIndex
 from model.item_scores import ItemScores
 from model.item_table import EMPTY
@@ -179,8 +179,8 @@ def _reader(model: SessionModel, transform: tft.TFTransformOutput):
     def read(requests: list[bytes]) -> Reading:
         found = layer(tf.io.parse_example(tf.constant(requests), spec))
         history = from_transformed(model.arrange(found), MAX_SESSIONS)
-        known = tf.equal(found[REQUEST_KNOWN], 1)[:, tf.newaxis]
-        return model.read(history, None, history.length[:, tf.newaxis], known)
+        known = tf.equal(found[REQUEST_KNOWN], 1)
+        return model.read(history, None, at_the_end(history, known))
 
     return read
 

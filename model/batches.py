@@ -7,22 +7,20 @@ import tensorflow as tf
 
 from model import features, preprocessing
 from model.distribution import WHOLE, Shard
-from model.history import History, from_transformed
+from model.history import History, Requests, at_the_end, from_transformed
 from model.losses import PADDING
 
 
 class Targets(NamedTuple):
-    """K sessions to predict for each of B users.
+    """N sessions to predict.
 
     Attributes:
-      position: how many sessions of the history came before, int64 [B, K].
-      is_time_known: whether the model may use the time of the request, bool [B, K].
-      index: vocabulary indices of the session's items, int64 [B, K, T].
-      label: 1 engaged, 0 only shown, -1 where there is no item, int64 [B, K, T].
+      requests: where they are.
+      index: vocabulary indices of the session's items, int64 [N, T].
+      label: 1 engaged, 0 only shown, -1 where there is no item, int64 [N, T].
     """
 
-    position: tf.Tensor
-    is_time_known: tf.Tensor
+    requests: Requests
     index: tf.Tensor
     label: tf.Tensor
 
@@ -65,7 +63,7 @@ def training_batches(
       arrange: of the paradigm.
       vocabulary_size: V; a target needs an engaged item of index 1..V.
       max_sessions: longest history.
-      targets_per_user: K; a user with fewer has targets without items.
+      targets_per_user: at most; a user may have fewer, or none.
       unknown_request_time: share of targets whose request time is hidden.
     """
 
@@ -76,13 +74,13 @@ def training_batches(
         seeds = tf.random.experimental.stateless_split([seed, place], 2)
         index = inputs[features.ITEM_INDEX][:, -max_sessions:]
         engaged = inputs[features.ENGAGED][:, -max_sessions:]
-        position, is_target = _sample(index, engaged, vocabulary_size, targets_per_user, seeds[0])
+        user, position = _sample(index, engaged, vocabulary_size, targets_per_user, seeds[0])
         share = tf.random.stateless_uniform(tf.shape(position), seeds[1])
+        requests = Requests(user, position, share >= unknown_request_time)
         targets = Targets(
-            position,
-            share >= unknown_request_time,
-            _items_at(index, position, is_target, features.PADDING_INDEX),
-            _items_at(engaged, position, is_target, PADDING),
+            requests,
+            tf.gather_nd(index, requests.place).to_tensor(features.PADDING_INDEX),
+            tf.gather_nd(engaged, requests.place).to_tensor(PADDING),
         )
         return from_transformed(inputs, max_sessions), targets
 
@@ -90,24 +88,14 @@ def training_batches(
 
 
 def _sample(index, engaged, vocabulary_size: int, count: int, seed) -> tuple[tf.Tensor, tf.Tensor]:
-    """Places of up to `count` sessions with an engaged item of the vocabulary: [B, K] each."""
+    """Users and places of up to `count` sessions each with an engaged item of the vocabulary."""
     counts = tf.logical_and(tf.equal(engaged, 1), index <= vocabulary_size)
     is_candidate = tf.reduce_any(counts, axis=2).to_tensor(False)  # [B, S]
     draw = tf.random.stateless_uniform(tf.shape(is_candidate), seed)
     draw = tf.where(is_candidate, draw, -1.0)
     best, position = tf.math.top_k(draw, tf.minimum(count, tf.shape(draw)[1]))
-    is_target = best >= 0
-    return tf.cast(tf.where(is_target, position, 0), tf.int64), is_target
-
-
-def _items_at(per_item: tf.RaggedTensor, position, is_target, padding: int) -> tf.Tensor:
-    """Values of each target's items, [B, K, T]; `padding` where there is no target."""
-    # Where there is no target, read an empty session put after the user's last one.
-    length = per_item.row_lengths()
-    none = tf.RaggedTensor.from_row_lengths(per_item.flat_values[:0], tf.zeros_like(length))
-    none = tf.RaggedTensor.from_uniform_row_length(none, 1)  # [B, 1, 0]
-    place = tf.where(is_target, position, length[:, tf.newaxis])
-    return tf.gather(tf.concat([per_item, none], 1), place, batch_dims=1).to_tensor(padding)
+    target = tf.where(best >= 0)  # [N, 2]
+    return target[:, 0], tf.cast(tf.gather_nd(position, target), tf.int64)
 
 
 def evaluation_batches(dataset: tf.data.Dataset, max_sessions: int) -> tf.data.Dataset:
@@ -119,9 +107,7 @@ def evaluation_batches(dataset: tf.data.Dataset, max_sessions: int) -> tf.data.D
         index = inputs[preprocessing.TARGET_INDEX].to_tensor(features.PADDING_INDEX)
         label = inputs[features.TARGET_ENGAGED].to_tensor(PADDING)
         known = tf.equal(inputs[preprocessing.REQUEST_KNOWN], 1)
-        return history, Targets(
-            *(tensor[:, tf.newaxis] for tensor in (history.length, known, index, label))
-        )
+        return history, Targets(at_the_end(history, known), index, label)
 
     return dataset.map(to_batch, num_parallel_calls=2)
 

@@ -12,7 +12,8 @@ import tensorflow as tf
 
 from model.index import LOWEST, Best, lowered, pairs
 from model.item_scores import ItemScores
-from model.pair_scores import distinct, positions
+from model.pair_keys import keys_of, positions
+from model.pair_scores import distinct
 from model.tables import fixed
 from model.user_encoder import Reading
 
@@ -104,11 +105,11 @@ class ClusterIndex(tf.Module):
 
     def _own(self, reading, excluded, rows) -> tuple[tf.Tensor, tf.Tensor]:
         """The items of each request's pairs [N, U], 0 pads, and scores: -inf for excluded ones."""
-        scored = distinct(reading.pairs, self.scores.vocabulary_size)
+        size = self.scores.vocabulary_size
+        scored = distinct(reading.pairs, size)
         row, index = tf.unstack(scored.place, axis=1)
-        width = self.scores.vocabulary_size + 2
-        excluded_row, excluded_index = pairs(excluded, self.scores.vocabulary_size)
-        place = positions(row * width + index, excluded_row * width + excluded_index)
+        hidden = keys_of(*pairs(excluded, size), size)
+        place = positions(keys_of(row, index, size), hidden)
         score = tf.where(place < 0, scored.score, LOWEST)
         starts = tf.searchsorted(row, tf.range(rows, dtype=tf.int64))
         column = tf.range(tf.size(row)) - tf.gather(starts, row)

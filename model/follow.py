@@ -11,8 +11,9 @@ import numpy as np
 import tensorflow as tf
 
 from model.followers import Followers
-from model.history import History
-from model.pair_scores import GatedScore, PairScores, positions
+from model.history import History, Requests
+from model.pair_keys import keys_of, pairs_of, positions
+from model.pair_scores import GatedScore, PairScores
 from model.tables import fixed
 
 FLOOR = 1e-3
@@ -38,17 +39,15 @@ class FollowScorer(tf.keras.layers.Layer):
         self._table = Followers(*map(fixed, followers, Followers._fields))
         self._score = GatedScore(24)
 
-    def call(self, history: History, position: tf.Tensor, state: tf.Tensor) -> PairScores:
-        """Score what follows at K requests of each user.
+    def call(self, history: History, requests: Requests, state: tf.Tensor) -> PairScores:
+        """Score what follows at N requests.
 
         Args:
           history: B users.
-          position: how many sessions came before the request, int64 [B, K].
-          state: the user's state there, [B, K, dim].
+          requests: of these users.
+          state: the user's state there, [N, dim].
         """
-        users, targets = tf.unstack(tf.shape(position, tf.int64))
-        user = tf.repeat(tf.range(users), targets)  # Of each of N = B * K requests.
-        position = tf.reshape(position, [-1])
+        user, position, _ = requests
         session = tf.gather(tf.cumsum(history.length, exclusive=True), user) + position
         row, item = self._last_items(history, tf.where(position > 0, session - 1, -1))
         is_counted = position < tf.gather(history.length, user)
@@ -83,9 +82,9 @@ class FollowScorer(tf.keras.layers.Layer):
         listed = tf.ragged.range(first, end)
         source, entry = listed.value_rowids(), listed.flat_values  # Of each listed follower.
         row, item = tf.gather(row, source), tf.gather(item, source)
-        width = self._vocabulary_size + 2
-        key, pair = tf.unique(row * width + tf.gather(self._table.follower, entry))
-        place = tf.stack([key // width, key % width], 1)
+        follower = tf.gather(self._table.follower, entry)
+        key, pair = tf.unique(keys_of(row, follower, self._vocabulary_size))
+        place = tf.stack(pairs_of(key, self._vocabulary_size), 1)
         own = self._engagements(history, tf.gather(of_next, place[:, 0]), place[:, 1])
         count = tf.gather(self._table.frequency, entry) - tf.gather(own, pair)
         count = tf.where(count >= tf.gather(self._table.least, item), count, 0.0)
@@ -107,8 +106,8 @@ class FollowScorer(tf.keras.layers.Layer):
 
     def _engagements(self, history, session, index):
         """How often items are engaged with in sessions, [R]; session -1 has none."""
-        width = self._vocabulary_size + 2
-        key = tf.boolean_mask(history.session * width + history.index, history.is_engaged)
-        key, _, count = tf.unique_with_counts(key)
-        found = positions(tf.maximum(session * width + index, 0), key)
+        key = keys_of(history.session, history.index, self._vocabulary_size)
+        key, _, count = tf.unique_with_counts(tf.boolean_mask(key, history.is_engaged))
+        wanted = keys_of(session, index, self._vocabulary_size)
+        found = positions(tf.maximum(wanted, 0), key)
         return tf.gather(tf.concat([[0.0], tf.cast(count, tf.float32)], 0), found + 1)

@@ -1,4 +1,4 @@
-"""The sessions of a batch of users, flat and with the places of everything."""
+"""The sessions of a batch of users, flat and with the places of everything; points in them."""
 
 from typing import NamedTuple
 
@@ -52,6 +52,30 @@ class History(NamedTuple):
         place = tf.stack([self.user, self.step], axis=1)
         dim = tf.cast(tf.shape(per_session)[1], tf.int64)
         return tf.scatter_nd(place, per_session, tf.stack([users, steps, dim]))
+
+
+class Requests(NamedTuple):
+    """N points in the histories of a batch, at each of which a session is to be predicted.
+
+    Attributes:
+      user: in whose history, int64 [N].
+      position: how many sessions of it came before, int64 [N].
+      is_time_known: whether the time of the request may be used, bool [N].
+    """
+
+    user: tf.Tensor
+    position: tf.Tensor
+    is_time_known: tf.Tensor
+
+    @property
+    def place(self) -> tf.Tensor:
+        """Of the visit in tensors [B, S + 1], int64 [N, 2]."""
+        return tf.stack([self.user, self.position], axis=1)
+
+
+def at_the_end(history: History, is_time_known: tf.Tensor) -> Requests:
+    """A request after each user's whole history; bool [B] says whether its time may be used."""
+    return Requests(tf.range(history.shape[0]), history.length, is_time_known)
 
 
 def from_transformed(inputs: dict, max_sessions: int) -> History:

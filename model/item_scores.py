@@ -77,7 +77,7 @@ class ItemScores(tf.Module):
 
     def period(self, reading: Reading) -> tf.Tensor:
         """The row of `trend` that answers each request, int64 [N]."""
-        return tf.minimum(tf.reshape(reading.period, [-1]), self._periods - 1)
+        return tf.minimum(reading.period, self._periods - 1)
 
     def trend_weight(self, reading: Reading) -> tf.Tensor:
         """What a request multiplies the trend by, [N, 1]."""

@@ -4,6 +4,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from model.pair_keys import keys_of, pairs_of, positions
+
 
 class PairScores(NamedTuple):
     """Scores of R pairs; those of a pair that is there more than once add up.
@@ -35,8 +37,8 @@ class GatedScore(tf.keras.layers.Layer):
     def call(
         self, inputs: tf.Tensor, row: tf.Tensor, state: tf.Tensor, bias: tf.Tensor | float = 0.0
     ) -> tf.Tensor:
-        """Scores [R] of inputs [R, inputs], with each pair's row of the states [B, K, dim]."""
-        gate = tf.gather(tf.reshape(self._gate(state), [-1, 2]), row)  # [R, 2]
+        """Scores [R] of inputs [R, inputs], with each pair's row of the states [N, dim]."""
+        gate = tf.gather(self._gate(state), row)  # [R, 2]
         score = (self._linear(inputs) + self._mlp(inputs))[:, 0] + bias
         return score * tf.exp(gate[:, 0]) + gate[:, 1]
 
@@ -51,12 +53,11 @@ def together(parts: list[PairScores]) -> PairScores | None:
 
 def distinct(pairs: PairScores, vocabulary_size: int) -> PairScores:
     """Each pair once, in the order of rows and then of items."""
-    width = vocabulary_size + 2
-    key = pairs.place[:, 0] * width + pairs.place[:, 1]
+    key = keys_of(*tf.unstack(pairs.place, axis=1), vocabulary_size)
     order = tf.argsort(key)
     key, pair = tf.unique(tf.gather(key, order))
     score = tf.math.unsorted_segment_sum(tf.gather(pairs.score, order), pair, tf.size(key))
-    return PairScores(tf.stack([key // width, key % width], 1), score)
+    return PairScores(tf.stack(pairs_of(key, vocabulary_size), 1), score)
 
 
 def add_pairs(logits: tf.Tensor, pairs: PairScores, index: tf.Tensor) -> tf.Tensor:
@@ -81,19 +82,7 @@ def scores_of(pairs: PairScores | None, index: tf.Tensor, vocabulary_size: int) 
         return tf.zeros(tf.shape(index))
     pairs = distinct(pairs, vocabulary_size)
     row = tf.range(tf.shape(index, out_type=tf.int64)[0])[:, tf.newaxis]
-    width = vocabulary_size + 2
-    key = pairs.place[:, 0] * width + pairs.place[:, 1]
-    place = positions(tf.reshape(row * width + index, [-1]), key)
+    key = keys_of(*tf.unstack(pairs.place, axis=1), vocabulary_size)
+    place = positions(tf.reshape(keys_of(row, index, vocabulary_size), [-1]), key)
     found = tf.gather(tf.concat([[0.0], pairs.score], 0), place + 1)
     return tf.reshape(found, tf.shape(index))
-
-
-def positions(keys: tf.Tensor, among: tf.Tensor) -> tf.Tensor:
-    """Where each key, 0 or more, stands in `among`, -1 if nowhere: int64 [N], [M] -> int32 [N]."""
-    # -1, which no key is, comes first: something is there to compare with.
-    among = tf.concat([[-1], among], 0)
-    order = tf.argsort(among)
-    ordered = tf.gather(among, order)
-    place = tf.minimum(tf.searchsorted(ordered, keys), tf.size(ordered) - 1)
-    is_found = tf.equal(tf.gather(ordered, place), keys)
-    return tf.where(is_found, tf.gather(order, place) - 1, -1)

@@ -13,7 +13,8 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from model.history import History
+from model.history import History, Requests
+from model.pair_keys import keys_of, pairs_of
 from model.pair_scores import GatedScore, PairScores
 
 # Initial decay per session: from "the last occurrence only" to "nearly a plain count".
@@ -44,13 +45,12 @@ class Occurrences(NamedTuple):
 def occurrences(history: History, vocabulary_size: int) -> Occurrences:
     """Find them; items out of the vocabulary share one index and are left out."""
     keep = tf.logical_and(history.is_engaged, history.index <= vocabulary_size)
-    width = vocabulary_size + 1
-    key = tf.boolean_mask(history.session * width + history.index, keep)
-    distinct = tf.unique(key).y  # [O]
-    session = distinct // width
+    key = tf.boolean_mask(keys_of(history.session, history.index, vocabulary_size), keep)
+    session, index = pairs_of(tf.unique(key).y, vocabulary_size)  # [O]
     user = tf.gather(history.user, session)
-    key, pair, count = tf.unique_with_counts(user * width + distinct % width, tf.int64)
-    return Occurrences(user, tf.gather(history.step, session), pair, key % width, count)
+    key, pair, count = tf.unique_with_counts(keys_of(user, index, vocabulary_size), tf.int64)
+    _, item = pairs_of(key, vocabulary_size)
+    return Occurrences(user, tf.gather(history.step, session), pair, item, count)
 
 
 class RepeatScorer(tf.keras.layers.Layer):
@@ -82,44 +82,44 @@ class RepeatScorer(tf.keras.layers.Layer):
         self._score = GatedScore(48, 32)
 
     def call(
-        self, history: History, position: tf.Tensor, now: tf.Tensor, state: tf.Tensor
+        self, history: History, requests: Requests, now: tf.Tensor, state: tf.Tensor
     ) -> PairScores:
-        """Score every item a user engaged with before each position.
+        """Score every item that a user engaged with before each of N requests.
 
         Args:
           history: B users.
-          position: how many sessions came before the target, int64 [B, K].
-          now: time of the request, unix seconds, int64 [B, K].
-          state: user state at the position, [B, K, dim].
+          requests: of these users.
+          now: time of the request, unix seconds, int64 [N].
+          state: the user's state there, [N, dim].
         """
         found = occurrences(history, self._vocabulary_size)
-        users, targets = tf.unstack(tf.shape(position, tf.int64))
-        user = tf.repeat(tf.range(users), targets)  # Of each of the B * K targets.
-        position, now = tf.reshape(position, [-1]), tf.reshape(now, [-1])
-        row, pair, sums = self._decayed_sums(history, found, user, position, now)
+        row, pair, sums = self._decayed_sums(history, found, requests, now)
         index = tf.gather(found.item, pair)
-        inputs = self._inputs(sums, index, tf.gather(found.count, pair), tf.gather(position, row))
+        sessions = tf.gather(requests.position, row)
+        inputs = self._inputs(sums, index, tf.gather(found.count, pair), sessions)
         score = self._score(inputs, row, state, tf.gather(self._item_bias, index))
         return PairScores(tf.stack([row, index], 1), score)
 
-    def _decayed_sums(self, history, found, user, position, now):
-        """Sums of each weight over what a target's user engaged with before it.
+    def _decayed_sums(self, history, found, requests, now):
+        """Sums of each weight over what a user engaged with before a request.
 
         Args:
           history: B users.
           found: their occurrences.
-          user, position, now: of each of N targets, [N].
+          requests: N of these users.
+          now: of each, [N].
 
         Returns:
-          The target and the (user, item) pair, int64 [R] each, and the sums, [R, sums]; the first
+          The request and the (user, item) pair, int64 [R] each, and the sums, [R, sums]; the first
           is the count.
         """
+        user, position, _ = requests
         width = history.shape[1] + 1
         place = found.user * width + found.step  # Ascending.
         first, end = (
             tf.searchsorted(place, user * width + at, out_type=tf.int64) for at in (0, position)
         )
-        past = tf.ragged.range(first, end)  # Occurrences before each target.
+        past = tf.ragged.range(first, end)  # Occurrences before each request.
         row, past = past.value_rowids(), past.flat_values
         step = tf.gather(found.step, past)
         visited = tf.gather_nd(history.visit_time, tf.stack([tf.gather(user, row), step], 1))

@@ -1,7 +1,5 @@
 """SPM, the session prediction module (paper, step 4), and the model as a whole."""
 
-from typing import NamedTuple
-
 import numpy as np
 import tensorflow as tf
 import tensorflow_recommenders as tfrs
@@ -11,7 +9,7 @@ from model.candidates import CandidateSampler, is_sampled, whole_catalogue
 from model.catalogue import Catalogue
 from model.config import ModelConfig
 from model.distribution import sum_over_replicas
-from model.history import History
+from model.history import History, Requests
 from model.item_encoder import ItemEncoder
 from model.losses import PADDING, retrieval_loss
 from model.pair_scores import add_pairs
@@ -21,18 +19,6 @@ from model.rank_losses import RANK_LOSSES
 from model.trend import Trend
 from model.user_encoder import Reading, UserEncoder
 from model.validation import TopMetrics
-
-
-class Query(NamedTuple):
-    """What items are scored against, for N = users x targets sessions to predict.
-
-    Attributes:
-      vector: [N, dim].
-      logits: scores of vocabulary indices 1..V, [N, V].
-    """
-
-    vector: tf.Tensor
-    logits: tf.Tensor
 
 
 class SessionModel(tfrs.Model):
@@ -87,46 +73,25 @@ class SessionModel(tfrs.Model):
         encoders = dict.fromkeys((self.items, self.scored_items))
         return [encoder(every, self._row) for encoder in encoders]
 
-    def query(
-        self,
-        history: History,
-        vectors: list[tf.Tensor],
-        position: tf.Tensor,
-        is_time_known: tf.Tensor,
-        training: bool = False,
-    ) -> Query:
-        """Score the catalogue at K positions of each user's history.
-
-        Args:
-          history: B users.
-          vectors: `item_vectors()`.
-          position: how many sessions came before the one to predict, int64 [B, K].
-          is_time_known: whether the time of the request may be used, bool [B, K].
-          training: whether dropout is on.
-
-        Returns:
-          N = B * K rows, user by user.
-        """
-        reading = self.read(history, vectors, position, is_time_known, training)
-        index = tf.range(1, self.vocabulary_size + 1, dtype=tf.int64)
-        return Query(reading.vector, self._scores(reading, index, vectors[-1][1:-1]))
-
     def read(
         self,
         history: History,
         vectors: list[tf.Tensor] | None,
-        position: tf.Tensor,
-        is_time_known: tf.Tensor,
+        requests: Requests,
         training: bool = False,
     ) -> Reading:
-        """What items are scored with; takes what `query` takes.
+        """What items are scored with at N requests.
 
-        Without `vectors`, only those of the history are computed.
+        Args:
+          history: B users.
+          vectors: `item_vectors()`; without them, only those of the history are computed.
+          requests: of these users.
+          training: whether dropout is on.
         """
         events = self.items.lookup(vectors and vectors[0], history.index, history.row)
-        return self.users(history, events, position, is_time_known, training=training)
+        return self.users(history, events, requests, training=training)
 
-    def _scores(self, reading: Reading, index: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
+    def scores(self, reading: Reading, index: tf.Tensor, items: tf.Tensor) -> tf.Tensor:
         """Scores [N, C] of the items of vocabulary indices [C], ascending, and vectors [C, dim]."""
         # One product for all terms: a tensor [N, C] each is what takes the time of a step.
         of_requests = [reading.vector, tf.ones_like(reading.vector[:, :1])]
@@ -146,15 +111,12 @@ class SessionModel(tfrs.Model):
         In a step of several replicas it is this replica's part of the mean over all of them.
         """
         history, targets = inputs
-        width = tf.shape(targets.index)[2]
-        index = tf.reshape(targets.index, [-1, width])  # [N, T]
-        label = tf.reshape(targets.label, [-1, width])
+        index, label = targets.index, targets.label  # [N, T]
         in_catalogue = tf.logical_and(index >= 1, index <= self.vocabulary_size)
         is_positive = tf.logical_and(in_catalogue, tf.equal(label, 1))
         candidates, items, vectors = self._candidates(index, is_positive, training)
-        at = targets.position, targets.is_time_known
-        reading = self.read(history, vectors, *at, training)
-        logits = self._scores(reading, candidates.index, items)
+        reading = self.read(history, vectors, targets.requests, training)
+        logits = self.scores(reading, candidates.index, items)
         # Not `batch_dims`, whose gradient is slow.
         row = tf.range(tf.shape(index, tf.int64)[0])[:, tf.newaxis]
         place = tf.stack([tf.broadcast_to(row, tf.shape(index)), candidates.column], axis=-1)

@@ -6,7 +6,7 @@ import tensorflow_transform as tft
 from model import features
 from model.catalogue import Catalogue
 from model.cluster_index import ClusterIndex
-from model.history import from_transformed
+from model.history import at_the_end, from_transformed
 from model.index import ExactIndex
 from model.pair_scores import scores_of
 from model.preprocessing import REQUEST_KNOWN
@@ -145,10 +145,9 @@ class Servable:
         """Vocabulary indices of each user's whole history, [B, E], 0 pads; and the reading."""
         transformed = self._transform_layer(tf.io.parse_example(examples, self._spec))
         history = from_transformed(self.model.arrange(transformed), self.model.max_sessions)
-        is_known = tf.equal(transformed[REQUEST_KNOWN], 1)[:, tf.newaxis]
-        position = history.length[:, tf.newaxis]
+        requests = at_the_end(history, tf.equal(transformed[REQUEST_KNOWN], 1))
         seen = transformed[features.ITEM_INDEX].merge_dims(1, 2)
-        reading = self.model.read(history, self._scores.read_vectors, position, is_known)
+        reading = self.model.read(history, self._scores.read_vectors, requests)
         return seen.to_tensor(features.PADDING_INDEX), reading
 
     def _best(self, reading: Reading, excluded: tf.Tensor) -> dict:

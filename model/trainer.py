@@ -45,8 +45,6 @@ def run_fn(fn_args: FnArgs) -> None:
     """
     config = TrainConfig.model_validate_json(fn_args.custom_config["train"])
     strategy = make_strategy(config.strategy)
-    if is_warm(fn_args):
-        config = config.model_copy(update={"epochs": config.warm_epochs})
     transform = tft.TFTransformOutput(fn_args.transform_graph_path)
     read = functools.partial(read_batches, fn_args, transform.transformed_metadata.schema)
     arrange = PARADIGMS[ModelConfig.model_validate_json(fn_args.custom_config["model"]).paradigm]
@@ -55,8 +53,10 @@ def run_fn(fn_args: FnArgs) -> None:
         fn_args.custom_config["max_sessions"],
     )
     kept = _checkpoints(fn_args)
+    judged = with_targets(validation)
+    config = config.model_copy(update={"epochs": _most_epochs(fn_args, config, judged)})
     with strategy.scope():
-        start = _train(fn_args, transform, config, validation, kept)
+        start = _train(fn_args, transform, config, judged, kept)
     if is_chief(strategy):
         users = next(iter(read(of_split(fn_args, features.TRAIN_SPLIT), WARM_UP_USERS)))
         _export(fn_args, transform, start, validation, users)
@@ -68,18 +68,10 @@ def _train(
     fn_args: FnArgs,
     transform: tft.TFTransformOutput,
     config: TrainConfig,
-    validation: tf.data.Dataset,
+    judged: tf.data.Dataset | None,
     kept: str,
 ) -> Start:
-    """Train to the best epoch and, if it is configured, anew with the validation sessions.
-
-    Where no user has a validation target, training ends when the learning rate has fallen.
-    """
-    judged = with_targets(validation)
-    if judged is None:
-        epochs = min(config.epochs, config.decay_epochs)
-        PROGRESS.warning("no user has a validation target: training for %d epochs", epochs)
-        config = config.model_copy(update={"epochs": epochs})
+    """Train to the best epoch and, if it is configured, anew with the validation sessions."""
     start = begin(fn_args, transform, config, features.TRAIN_SPLIT)
     epochs = fit(
         start.model,
@@ -96,6 +88,15 @@ def _train(
         checkpoint = os.path.join(kept, features.REFIT_SPLIT)
         fit(start.model, config, start.training, None, refit_dir, epochs, checkpoint)
     return start
+
+
+def _most_epochs(fn_args: FnArgs, config: TrainConfig, judged: tf.data.Dataset | None) -> int:
+    """Where no user has a validation target, training ends when the learning rate has fallen."""
+    epochs = config.warm_epochs if is_warm(fn_args) else config.epochs
+    if judged is None:
+        epochs = min(epochs, config.decay_epochs)
+        PROGRESS.warning("no user has a validation target: training for %d epochs", epochs)
+    return epochs
 
 
 def _export(
@@ -121,7 +122,7 @@ def _index(
     if given["index"] == "exact":
         return ExactIndex(scores), None
     readings = [
-        model.read(history, scores.read_vectors, targets.position, targets.is_time_known)
+        model.read(history, scores.read_vectors, targets.requests)
         for history, targets in validation.take(INDEX_BATCHES)
     ]
     k = min(given["max_k"], model.vocabulary_size)

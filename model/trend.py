@@ -44,29 +44,29 @@ class Trend(tf.keras.layers.Layer):
         )
 
     def shift(self, period: tf.Tensor) -> tf.Tensor:
-        """What the period adds to the query: [B, K] -> [B, K, dim]."""
+        """What the period adds to the query: [N] -> [N, dim]."""
         return tf.gather(self._period, tf.minimum(period, self._last))
 
     def call(
         self, period: tf.Tensor, state: tf.Tensor, index: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Factors of N = B * K requests and of C items, whose product is the scores [N, C].
+        """Factors of N requests and of C items, whose product is the scores [N, C].
 
         Args:
-          period: of the request, int64 [B, K].
-          state: the user's state at the request, [B, K, dim]; it says how much the trend counts.
+          period: of the request, int64 [N].
+          state: the user's state at the request, [N, dim]; it says how much the trend counts.
           index: vocabulary indices of the items, 1..V, [C].
 
         Returns:
           [N, periods] and [C, periods].
         """
-        row = tf.reshape(tf.minimum(period, self._last + 1), [-1])
+        row = tf.minimum(period, self._last + 1)
         of_request = tf.one_hot(row, self._last + 2) * self.weight(state)
         return of_request, tf.tensordot(tf.gather(self._log_share, index - 1), self._mix, 1)
 
     def weight(self, state: tf.Tensor) -> tf.Tensor:
-        """How much the trend counts for users of states [B, K, dim]: [B * K, 1]."""
-        return tf.exp(tf.reshape(self._gate(state), [-1, 1]))
+        """How much the trend counts for users of states [N, dim]: [N, 1]."""
+        return tf.exp(self._gate(state))
 
     def table(self) -> tf.Tensor:
         """The trend of every item at each period, the last for all later ones: [periods, V]."""

@@ -7,7 +7,7 @@ import tensorflow as tf
 from model.catalogue import Catalogue
 from model.config import ModelConfig
 from model.follow import FollowScorer
-from model.history import History
+from model.history import History, Requests
 from model.pair_scores import PairScores, together
 from model.repeat import RepeatScorer
 from model.sequence_encoders import SEQUENCE_ENCODERS
@@ -17,12 +17,12 @@ from model.trend import Trend
 
 
 class Reading(NamedTuple):
-    """What is known of the users before any item is scored, for N = B users x K requests.
+    """What is known of the users before any item is scored, for N requests.
 
     Attributes:
       vector: [N, dim].
-      state: [B, K, dim].
-      period: of the request, int64 [B, K].
+      state: [N, dim].
+      period: of the request, int64 [N].
       pairs: scores of the users' own items and of what follows their latest, or None.
     """
 
@@ -47,7 +47,6 @@ class UserEncoder(tf.keras.layers.Layer):
           trend: shifts the state by the period of the request.
         """
         super().__init__(name="user_encoder")
-        self._dim = config.dim
         self._session_encoder = SESSION_ENCODERS[config.session_encoder](config)
         self._session_time = VisitTimeEncoder(config.dim, name="session_time")
         self._request_time = None
@@ -96,47 +95,47 @@ class UserEncoder(tf.keras.layers.Layer):
         self,
         history: History,
         events: tf.Tensor,
-        position: tf.Tensor,
-        is_time_known: tf.Tensor,
+        requests: Requests,
         training: bool = False,
     ) -> Reading:
-        """Read K requests of each user; arguments as of `states`, and those of a request.
+        """Read N requests.
 
         Args:
           history: B users.
           events: vectors of the events' items, [E, dim].
-          position: how many sessions came before the request, int64 [B, K].
-          is_time_known: whether the time of the request may be used, bool [B, K].
+          requests: of these users.
           training: whether dropout is on.
         """
-        state = tf.gather(self.states(history, events, training), position, batch_dims=1)
-        state += self._request(history, position, is_time_known)
-        visit = self._visit(position, is_time_known)
-        period = tf.gather(history.visit_period, visit, batch_dims=1)
+        state = tf.gather_nd(self.states(history, events, training), requests.place)
+        state += self._request(history, requests)
+        latest = self._latest(requests).place
+        period = tf.gather_nd(history.visit_period, latest)
         if self._trend is not None:
             state += self._trend.shift(period)
-        vector = self._output(self._dropout(state, training=training))  # [B, K, dim]
-        vector = tf.reshape(vector, [-1, self._dim])  # [N, dim]
+        vector = self._output(self._dropout(state, training=training))
         pairs = []
         if self._repeat is not None:
-            now = tf.gather(history.visit_time, visit, batch_dims=1)
-            pairs.append(self._repeat(history, position, now, state))
+            now = tf.gather_nd(history.visit_time, latest)
+            pairs.append(self._repeat(history, requests, now, state))
         if self._follow is not None:
-            pairs.append(self._follow(history, position, state))
+            pairs.append(self._follow(history, requests, state))
         return Reading(vector, state, period, together(pairs))
 
-    def _request(self, history, position, is_time_known):
+    def _request(self, history, requests):
         if self._request_time is None:
             return 0.0
         at = [
-            tf.gather(visit, position, batch_dims=1)
+            tf.gather_nd(visit, requests.place)
             for visit in (history.visit_gap, history.visit_hour, history.visit_weekday)
         ]
-        known = is_time_known[..., tf.newaxis]
+        known = requests.is_time_known[:, tf.newaxis]
         return tf.where(known, self._request_time(*at), self._no_request_time)
 
-    def _visit(self, position, is_time_known):
-        """The visit whose time is now: the request's or, unknown, the one before it, [B, K]."""
+    def _latest(self, requests):
+        """The visits whose time is now: the request's or, if unknown, the one before it."""
+        before = tf.maximum(requests.position - 1, 0)
         if self._request_time is None:
-            is_time_known = tf.zeros_like(is_time_known)
-        return tf.where(is_time_known, position, tf.maximum(position - 1, 0))
+            return requests._replace(position=before)
+        return requests._replace(
+            position=tf.where(requests.is_time_known, requests.position, before)
+        )

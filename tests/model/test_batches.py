@@ -32,15 +32,12 @@ def read(users, seed=0, **options):
 def listed(targets, row: int) -> dict[int, tuple[list[int], list[int]]]:
     """{position: (items, labels)} of the targets of a user."""
     found = {}
-    for position, index, label in zip(
-        targets.position[row].numpy(),
-        targets.index[row].numpy(),
-        targets.label[row].numpy(),
-        strict=True,
-    ):
+    user, position, _ = targets.requests
+    for target in np.flatnonzero(user.numpy() == row):
+        index, label = targets.index[target].numpy(), targets.label[target].numpy()
         is_item = label != PADDING
-        if is_item.any():
-            found[int(position)] = (index[is_item].tolist(), label[is_item].tolist())
+        assert (index[~is_item] == 0).all()
+        found[int(position[target])] = (index[is_item].tolist(), label[is_item].tolist())
     return found
 
 
@@ -49,14 +46,13 @@ def test_targets_are_the_sessions_with_an_engaged_item_of_the_vocabulary():
     assert listed(targets, 0) == USABLE
     assert listed(targets, 1) == {0: USABLE[0]}
     assert history.length.numpy().tolist() == [4, 1]
-    assert targets.position.dtype == targets.index.dtype == targets.label.dtype == tf.int64
+    places = targets.requests.place
+    assert places.dtype == targets.index.dtype == targets.label.dtype == tf.int64
 
 
-def test_where_there_is_no_target_there_is_no_item():
+def test_a_user_without_a_usable_session_has_no_target():
     [(_, targets)] = read([USER, [(0, ONLY_SHOWN)]])
-    is_item = targets.label.numpy() != PADDING
-    assert (targets.index.numpy()[~is_item] == 0).all()
-    assert not is_item[1].any()
+    assert targets.requests.user.numpy().tolist() == [0] * len(USABLE)
 
 
 @pytest.mark.parametrize("users", [[USER, []], [[], USER], [[]]], ids=["last", "first", "alone"])
@@ -77,7 +73,7 @@ def test_sampling_repeats_with_its_seed_only():
     users = [[(day, [(1, 1)]) for day in range(30)]] * 4
 
     def drawn(seed):
-        return [targets[:2] for _, targets in read(users, seed=seed)]
+        return [targets.requests[1:] for _, targets in read(users, seed=seed)]
 
     tf.nest.map_structure(np.testing.assert_array_equal, drawn(1), drawn(1))
     first, other = drawn(1), drawn(2)
@@ -89,7 +85,7 @@ def test_sampling_repeats_with_its_seed_only():
 def test_the_request_time_is_hidden_from_a_share_of_targets(share):
     users = [[(day, [(1, 1)]) for day in range(50)]] * 40
     known = [
-        targets.is_time_known
+        targets.requests.is_time_known
         for _, targets in read(users, targets_per_user=50, unknown_request_time=share)
     ]
     assert 1 - np.mean(known) == pytest.approx(share, abs=0.05)
@@ -108,10 +104,10 @@ def test_evaluation_predicts_the_target_after_the_whole_history():
     data = tf.data.Dataset.from_tensors(transformed([USER, []], [[(2, 1), (3, 0)], [(V + 1, 1)]]))
     [(history, targets)] = evaluation_batches(data, max_sessions=2)
     assert history.length.numpy().tolist() == [2, 0]
-    assert targets.position.numpy().tolist() == [[2], [0]]
-    assert targets.index.numpy().tolist() == [[[2, 3]], [[V + 1, 0]]]
-    assert targets.label.numpy().tolist() == [[[1, 0]], [[1, PADDING]]]
-    assert targets.is_time_known.numpy().tolist() == [[True], [True]]
+    assert targets.requests.place.numpy().tolist() == [[0, 2], [1, 0]]
+    assert targets.requests.is_time_known.numpy().tolist() == [True, True]
+    assert targets.index.numpy().tolist() == [[2, 3], [V + 1, 0]]
+    assert targets.label.numpy().tolist() == [[1, 0], [1, PADDING]]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ In the table 1 is followed by 2 (4 times of 7) and by 3 (2 times), 2 by 3 (3 tim
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_model import history
+from tiny_model import history, requests
 
 from model.follow import FLOOR, FollowScorer
 from model.followers import Followers
@@ -27,14 +27,14 @@ def scorer():
     return FollowScorer(COUNT, TABLE)
 
 
-def inputs_of(scorer, users, position):
-    """{(row, item): inputs} of requests [B, K]."""
+def inputs_of(scorer, users, positions):
+    """{(row, item): inputs} of requests at positions of each user's history."""
     seen = []
     linear = scorer._score._linear
     scorer._score._linear = lambda x: seen.append(x.numpy()) or x[:, :1]
     try:
-        position = tf.constant(position, tf.int64)
-        place, score = scorer(history(users), position, tf.zeros([*position.shape, 4]))
+        at = requests(positions)
+        place, score = scorer(history(users), at, tf.zeros([len(at.user), 4]))
     finally:
         scorer._score._linear = linear
     assert score.shape == (len(place),)
@@ -77,7 +77,7 @@ def test_only_the_latest_engaged_items_of_the_session_before(scorer):
         [],
         [(0, [(2, 1)]), (1, [(4, 1)])],
     ]
-    assert inputs_of(scorer, users, [[2, 0], [1, 0], [0, 0], [2, 1]]).keys() == {(7, 3)}
+    assert inputs_of(scorer, users, [[2, 0], [1, 0], [0], [2, 1]]).keys() == {(6, 3)}
 
 
 def test_nothing_was_counted():
@@ -89,16 +89,15 @@ def test_nothing_was_counted():
         np.zeros(V + 2, np.float32),
     )
     scorer = FollowScorer(COUNT, nothing)
-    position = tf.constant([[1]], tf.int64)
-    place, score = scorer(history([[(0, [(1, 1)])]]), position, tf.zeros([1, 1, 4]))
+    place, score = scorer(history([[(0, [(1, 1)])]]), requests([[1]]), tf.zeros([1, 4]))
     assert place.shape == (0, 2)
     assert score.shape == (0,)
 
 
 def test_the_state_gates_the_score(scorer):
-    users, position = history([[(0, [(2, 1)])]]), tf.constant([[1]], tf.int64)
-    scorer(users, position, tf.zeros([1, 1, 4]))
+    users, at = history([[(0, [(2, 1)])]]), requests([[1]])
+    scorer(users, at, tf.zeros([1, 4]))
     scorer._score._gate.set_weights([np.eye(4, 2), np.zeros(2)])
-    [plain] = scorer(users, position, tf.zeros([1, 1, 4])).score.numpy()
-    [gated] = scorer(users, position, tf.constant([[[np.log(2.0), 0.5, 0, 0]]])).score.numpy()
+    [plain] = scorer(users, at, tf.zeros([1, 4])).score.numpy()
+    [gated] = scorer(users, at, tf.constant([[np.log(2.0), 0.5, 0, 0]])).score.numpy()
     np.testing.assert_allclose(gated, 2 * plain + 0.5, rtol=1e-5)

@@ -9,6 +9,7 @@ from tiny_model import history, logits, make_random, small_model
 
 from model.cluster_index import ClusterIndex, Clusters
 from model.clustering import CLUSTER_SIZE, cluster_index, enough_probes, find_clusters
+from model.history import at_the_end
 from model.index import ExactIndex
 from model.item_scores import ItemScores
 from model.pair_scores import scores_of
@@ -33,8 +34,8 @@ def random_model(count=(5, 50, 1, 20, 7, 300), **options):
 
 def read(model, scores, users=USERS):
     users = history(users)
-    position = users.length[:, tf.newaxis]
-    return model.read(users, scores.read_vectors, position, tf.fill(tf.shape(position), True))
+    requests = at_the_end(users, tf.fill([len(users.length)], True))
+    return model.read(users, scores.read_vectors, requests)
 
 
 def clusters(scores, probes, members=MEMBERS):
@@ -64,7 +65,7 @@ def test_scores_are_the_models(options):
     model = random_model(**options)
     scores = ItemScores(model)
     reading = read(model, scores)
-    expected = logits(model, history(USERS))[:, 0]
+    expected = logits(model, history(USERS))
     every = np.tile(np.arange(1, V + 1), (len(USERS), 1))
     own = scores_of(reading.pairs, tf.constant(every), V)
     np.testing.assert_allclose(scores.every(reading) + own, expected, **TOLERANCE)
@@ -90,7 +91,7 @@ def test_only_the_best_clusters_and_own_items_are_read(model, scores):
     index = clusters(scores, 1)
     order = np.argsort(-index.cluster_scores(reading).numpy(), axis=1)
     item, score = lists(index, reading, k=1)
-    exact = logits(model, history(USERS))[:, 0]
+    exact = logits(model, history(USERS))
     # One more item than a user's own are in any 1, 2 and 3 clusters.
     for row, (reads, own) in enumerate(((1, []), (2, [1, 3]), (3, [4, 5, 6]))):
         candidates = sorted({*MEMBERS[order[row, :reads]].flat, *own} - {0})

@@ -3,7 +3,7 @@
 import numpy as np
 import tensorflow as tf
 
-from model.pair_scores import PairScores, add_pairs, distinct, positions, scores_of, together
+from model.pair_scores import PairScores, add_pairs, distinct, scores_of, together
 
 V = 6
 
@@ -45,9 +45,3 @@ def test_scores_of_each_rows_own_candidates():
     assert found.numpy().tolist() == [[4, 0], [0, 2]]
     nothing = scores_of(None, tf.constant([[2, 3]], tf.int64), V)
     np.testing.assert_array_equal(nothing, [[0, 0]])
-
-
-def test_positions():
-    found = positions(tf.constant([3, 0, 9], tf.int64), tf.constant([9, 4, 3], tf.int64))
-    assert found.numpy().tolist() == [2, -1, 0]
-    assert positions(tf.constant([3], tf.int64), tf.zeros([0], tf.int64)).numpy().tolist() == [-1]

@@ -59,11 +59,11 @@ def test_only_lists_with_an_order_teach_it():
     model = small_model([3] * 4)
     users = history([[(0, [(1, 1), (2, 0)]), (1, [(3, 1)])]])
     with tf.GradientTape() as tape:
-        loss = model.compute_loss((users, target([[1]], [[[3, 4]]], [[[1, 1]]])))
+        loss = model.compute_loss((users, target([[1]], [[3, 4]], [[1, 1]])))
     bias = tape.gradient(loss, model.rank_head._item_bias)
     np.testing.assert_array_equal(tf.convert_to_tensor(bias), np.zeros(6))
     with tf.GradientTape() as tape:
-        loss = model.compute_loss((users, target([[1]], [[[3, 4, 0]]], [[[1, 0, PADDING]]])))
+        loss = model.compute_loss((users, target([[1]], [[3, 4, 0]], [[1, 0, PADDING]])))
     bias = tf.convert_to_tensor(tape.gradient(loss, model.rank_head._item_bias)).numpy()
     # The engaged item's falls with the loss, the shown one's rises as much, nothing else moves.
     assert bias[3] < 0

@@ -7,7 +7,7 @@ Bob    day 5: 2 engaged
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny_model import DAY, history
+from tiny_model import DAY, history, requests
 
 from model.repeat import (
     SESSION_DECAYS,
@@ -59,18 +59,16 @@ def test_an_item_twice_in_a_session_occurs_once():
 def test_nobody_has_a_history(scorer):
     nobody = history([[], []])
     assert occurrences(nobody, V).item.shape == (0,)
-    position, now = tf.zeros([2, 1], tf.int64), tf.fill([2, 1], tf.constant(DAY, tf.int64))
-    place, score = scorer(nobody, position, now, tf.zeros([2, 1, 4]))
+    now = tf.constant([DAY, DAY], tf.int64)
+    place, score = scorer(nobody, requests([[0], [0]]), now, tf.zeros([2, 4]))
     assert place.shape == (0, 2)
     assert score.shape == (0,)
 
 
 def test_decayed_sums_by_hand(users, scorer):
     found = occurrences(users, V)
-    user = tf.constant([0, 0, 1, 1], tf.int64)
-    position = tf.constant([2, 3, 1, 0], tf.int64)
     now = tf.constant([30 * DAY, 40 * DAY, 6 * DAY, 5 * DAY], tf.int64)
-    row, pair, sums = scorer._decayed_sums(users, found, user, position, now)
+    row, pair, sums = scorer._decayed_sums(users, found, requests([[2, 3], [1, 0]]), now)
     item = tf.gather(found.item, pair)
     expected = {
         # (target's row, item): sessions ago and days ago of each occurrence before the target.
@@ -88,9 +86,8 @@ def test_decayed_sums_by_hand(users, scorer):
 
 
 def test_scores_stand_at_the_target_and_the_item(users, scorer):
-    position = tf.constant([[1, 3], [0, 1]], tf.int64)
-    now = tf.constant([[10 * DAY, 40 * DAY], [5 * DAY, 6 * DAY]], tf.int64)
-    place, score = scorer(users, position, now, tf.zeros([2, 2, 4]))
+    now = tf.constant([10 * DAY, 40 * DAY, 5 * DAY, 6 * DAY], tf.int64)
+    place, score = scorer(users, requests([[1, 3], [0, 1]]), now, tf.zeros([4, 4]))
     # Rows: Alice's targets are 0 and 1, Bob's 2 (no history yet: nothing) and 3.
     assert place.numpy().tolist() == [[0, 1], [0, 2], [1, 1], [1, 2], [1, 4], [3, 2]]
     assert score.shape == (6,)
@@ -100,20 +97,19 @@ def test_scores_stand_at_the_target_and_the_item(users, scorer):
 def test_the_work_does_not_grow_with_the_catalogue(users):
     wide = 1_000_000
     assert occurrences(users, wide).item.shape == (5,)  # Item 9 is in this vocabulary.
-    position = tf.constant([[3], [1]], tf.int64)
-    now = tf.constant([[40 * DAY], [6 * DAY]], tf.int64)
-    place, _ = RepeatScorer(np.zeros(wide + 2))(users, position, now, tf.zeros([2, 1, 4]))
+    now = tf.constant([40 * DAY, 6 * DAY], tf.int64)
+    scorer = RepeatScorer(np.zeros(wide + 2))
+    place, _ = scorer(users, requests([[3], [1]]), now, tf.zeros([2, 4]))
     assert place.shape == (5, 2)
 
 
 def test_own_sessions_are_taken_out_of_an_items_popularity(users):
     """Item 1 of Alice: 10 sessions, 2 of them hers, score as 8 sessions of other users alone."""
-    position = tf.constant([[3], [1]], tf.int64)
-    now = tf.constant([[40 * DAY], [6 * DAY]], tf.int64)
+    now = tf.constant([40 * DAY, 6 * DAY], tf.int64)
     popularity_input = -2
     inputs = []
     scorer = RepeatScorer(np.full(V + 2, 10))
     scorer._score._linear = lambda x: inputs.append(x.numpy()) or x[:, :1]
-    scorer(users, position, now, tf.zeros([2, 1, 4]))
+    scorer(users, requests([[3], [1]]), now, tf.zeros([2, 4]))
     expected = np.log1p([8, 9, 9, 9]) / 3
     np.testing.assert_allclose(inputs[0][:, popularity_input], expected, rtol=1e-6)

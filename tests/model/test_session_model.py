@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_model import history, logits, make_random, small_model, target
+from tiny_model import history, logits, make_random, requests, small_model, target
 
 from model.losses import PADDING
 from model.sequence_encoders import SEQUENCE_ENCODERS
@@ -62,9 +62,9 @@ def model(request):
     ids=["items", "times", "fewer", "more"],
 )
 def test_the_future_changes_nothing(model, future):
-    position = [[0, 1, 2]]
-    before = logits(model, history([USER]), position)
-    after = logits(model, history([USER[:2] + future]), position)
+    positions = [[0, 1, 2]]
+    before = logits(model, history([USER]), positions)
+    after = logits(model, history([USER[:2] + future]), positions)
     np.testing.assert_allclose(before, after, **TOLERANCE)
 
 
@@ -132,7 +132,7 @@ def test_scores_do_not_depend_on_who_shares_the_batch(one_model, user, others, r
 
 def test_a_new_user_gets_popular_items_first():
     count = [5, 50, 1, 20, 7, 300]
-    scores = logits(small_model(count), history([[]]))[0, 0]
+    scores = logits(small_model(count), history([[]]))[0]
     assert np.argsort(-scores).tolist() == np.argsort(-np.array(count)).tolist()
 
 
@@ -147,13 +147,14 @@ def test_items_are_scored_by_vectors_of_their_own_unless_shared():
     assert len(shared.item_vectors()) == 1
     read, scored = own.item_vectors()
     assert np.abs(read - scored).max() > 1e-3
-    users = history([USER])
-    at = users.length[:, tf.newaxis], tf.fill([1, 1], True)
-    query = own.query(users, [read, scored], *at)
-    other = own.query(users, [read, tf.zeros_like(scored)], *at)
-    np.testing.assert_array_equal(query.vector, other.vector)
-    difference = tf.matmul(query.vector, scored[1:-1], transpose_b=True)
-    np.testing.assert_allclose(query.logits - other.logits, difference, **TOLERANCE)
+    reading = own.read(history([USER]), [read, scored], requests([[4]]))
+    other = own.read(history([USER]), [read, tf.zeros_like(scored)], requests([[4]]))
+    np.testing.assert_array_equal(reading.vector, other.vector)
+    index, items = tf.range(1, V + 1, dtype=tf.int64), scored[1:-1]
+    difference = own.scores(reading, index, items)
+    difference -= own.scores(reading, index, tf.zeros_like(items))
+    expected = tf.matmul(reading.vector, items, transpose_b=True)
+    np.testing.assert_allclose(difference, expected, **TOLERANCE)
 
 
 @pytest.mark.parametrize("options", STEPS, ids=lambda options: "-".join(map(str, options.values())))
@@ -162,9 +163,9 @@ def test_a_step_of_training_is_finite_and_moves_the_encoders(options):
     model.compile(tf.keras.optimizers.AdamW(0.01, global_clipnorm=5.0))
     before = [weight.numpy() for weight in encoder_weights(model)]
     users = history([USER, [], [(0, [(2, 0)]), (1, [(1, 1), (3, 0)])]])
-    index = [[[1, 2, 3], [4, 0, 0]], [[5, 0, 0], [0, 0, 0]], [[1, 3, 0], [V + 1, 2, 0]]]
-    label = [[[1, 0, 1], [1, -1, -1]], [[1, -1, -1], [-1, -1, -1]], [[1, 0, -1], [1, 1, -1]]]
-    batch = users, target([[1, 3], [0, 0], [1, 0]], index, label)
+    index = [[1, 2, 3], [4, 0, 0], [5, 0, 0], [1, 3, 0], [V + 1, 2, 0]]
+    label = [[1, 0, 1], [1, -1, -1], [1, -1, -1], [1, 0, -1], [1, 1, -1]]
+    batch = users, target([[1, 3], [0], [1, 0]], index, label)
     found = tf.function(model.train_step)(batch)
     assert np.isfinite(found["loss"])
     after = [weight.numpy() for weight in encoder_weights(model)]
@@ -175,25 +176,21 @@ def test_a_step_of_training_is_finite_and_moves_the_encoders(options):
 
 @pytest.mark.parametrize("rank_weight", [0.5, 0.0])
 def test_loss_is_the_mean_over_target_sessions(rank_weight):
-    """Of two targets and one padded: as the two alone, however they are put in batches."""
+    """Of three targets and one without an item: as the three, however they are put in batches."""
     model = small_model([3] * V, rank_weight=rank_weight)
     users = history([USER, USER[:1]])
-    index = [[[1, 2], [3, V + 1]], [[4, 0], [0, 0]]]
-    label = [[[1, 0], [1, 1]], [[1, PADDING], [PADDING, PADDING]]]
-    both = model.compute_loss((users, target([[1, 2], [0, 0]], index, label)))
+    index = [[1, 2], [3, V + 1], [4, 0], [0, 0]]
+    label = [[1, 0], [1, 1], [1, PADDING], [PADDING, PADDING]]
+    whole = model.compute_loss((users, target([[1, 2], [0, 1]], index, label)))
+    alone = [[[1], []], [[2], []], [[], [0]]]
     parts = [
-        model.compute_loss(
-            (users, target([[at], [0]], [[row], [[0, 0]]], [[how], [[PADDING] * 2]]))
-        )
-        for at, row, how in ((1, index[0][0], label[0][0]), (2, index[0][1], label[0][1]))
+        model.compute_loss((users, target(positions, [index[row]], [label[row]])))
+        for row, positions in enumerate(alone)
     ]
-    none = [[[0, 0]], [[4, 0]]]
-    last = target([[0], [0]], none, [[[PADDING] * 2], [[1, PADDING]]])
-    parts.append(model.compute_loss((users, last)))
-    np.testing.assert_allclose(both, np.mean(parts), rtol=1e-5)
+    np.testing.assert_allclose(whole, np.mean(parts), rtol=1e-5)
 
 
 def test_a_batch_without_targets_has_loss_zero():
     model = small_model([3] * V)
-    none = target([[0]], [[[]]], [[[]]])
-    assert float(model.compute_loss((history([USER]), none))) == 0.0
+    for none in target([[]], np.zeros([0, 0]), np.zeros([0, 0])), target([[0]], [[]], [[]]):
+        assert float(model.compute_loss((history([USER]), none), training=True)) == 0.0

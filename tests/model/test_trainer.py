@@ -20,14 +20,16 @@ CONFIG = TrainConfig(min_steps=1, epochs=4, patience=3, learning_rate=0.05)
 USERS = history([[(0, [(1, 1)]), (1, [(2, 1)])], [(0, [(3, 1)])]])
 # Two batches of unlike loss and of three and one target sessions.
 BATCHES = [
-    (USERS, target([[0, 1], [0, 0]], [[[1], [2]], [[3], [0]]], [[[1], [1]], [[1], [-1]]])),
-    (USERS, target([[1, 0], [0, 0]], [[[4], [0]], [[0], [0]]], [[[1], [-1]], [[-1], [-1]]])),
+    (USERS, target([[0, 1], [0]], [[1], [2], [3]], [[1], [1], [1]])),
+    (USERS, target([[1], []], [[4]], [[1]])),
 ]
-VALIDATION = (USERS, target([[2], [1]], [[[4]], [[4]]], [[[1]], [[1]]]))
+VALIDATION = (USERS, target([[2], [1]], [[4], [4]], [[1], [1]]))
 
 
 def dataset(batches) -> tf.data.Dataset:
-    spec = tf.nest.map_structure(tf.TensorSpec.from_tensor, batches[0])
+    spec = tf.nest.map_structure(
+        lambda tensor: tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype), batches[0]
+    )
     read = tf.data.Dataset.from_generator(lambda: iter(batches), output_signature=spec)
     return read.apply(tf.data.experimental.assert_cardinality(len(batches)))
 

@@ -28,9 +28,9 @@ def trend(count=COUNT, decay: float = 0.5) -> Trend:
 
 
 def scores(layer: Trend, periods: list[int]) -> np.ndarray:
-    period = tf.constant([periods], tf.int64)
+    period = tf.constant(periods, tf.int64)
     index = tf.range(1, 4, dtype=tf.int64)
-    of_requests, of_items = layer(period, tf.zeros([1, len(periods), 2]), index)
+    of_requests, of_items = layer(period, tf.zeros([len(periods), 2]), index)
     return tf.matmul(of_requests, of_items, transpose_b=True).numpy()
 
 
@@ -54,7 +54,7 @@ def test_a_request_after_the_training_data_is_answered_as_of_their_end():
     layer = trend(np.concatenate([COUNT, np.zeros([3, 3], int)]))
     layer._period.assign(np.repeat([[1], [2], [3], [9], [9], [9], [9]], 2, axis=1))
     np.testing.assert_array_equal(scores(layer, [3]), scores(layer, [6]))
-    shifts = layer.shift(tf.constant([[1, 2, 3, 6]], tf.int64)).numpy()[0, :, 0]
+    shifts = layer.shift(tf.constant([1, 2, 3, 6], tf.int64)).numpy()[:, 0]
     assert shifts.tolist() == [2, 3, 3, 3]
 
 
@@ -73,5 +73,5 @@ def test_what_was_popular_before_the_request_comes_first():
     model = SessionModel(config, rising, 10)
     model.trend._mix.assign([0.0, 0.0, 1.0, 0.0])
     early, late = ([(day, [(3, 1)])] for day in (2, 7))
-    found = logits(model, history([early, late]))[:, 0]
+    found = logits(model, history([early, late]))
     assert found[0].argmax() == 0 and found[1].argmax() == 1

@@ -8,7 +8,7 @@ from model.batches import Targets
 from model.catalogue import Catalogue
 from model.config import ModelConfig
 from model.followers import Followers
-from model.history import History, from_transformed
+from model.history import History, Requests, from_transformed
 from model.item_table import EMPTY, ItemTable
 from model.session_model import SessionModel
 
@@ -93,20 +93,24 @@ def make_random(model: SessionModel, seed: int = 0) -> None:
         weight.assign_add(generator.normal(0.0, 0.3, weight.shape).astype(np.float32))
 
 
-def logits(model: SessionModel, users: History, position=None, is_known: bool = True):
-    """Scores [B, K, V] at positions [B, K], after the whole history unless given."""
-    position = users.length[:, tf.newaxis] if position is None else tf.constant(position, tf.int64)
-    known = tf.fill(tf.shape(position), is_known)
-    query = model.query(users, model.item_vectors(), position, known)
-    shape = [*position.shape, model.vocabulary_size]
-    return tf.reshape(query.logits, shape).numpy()
+def requests(positions: list[list[int]], is_known: bool = True) -> Requests:
+    """At positions of each user's history."""
+    user = [place for place, of_user in enumerate(positions) for _ in of_user]
+    position = [at for of_user in positions for at in of_user]
+    known = tf.fill([len(user)], is_known)
+    return Requests(tf.constant(user, tf.int64), tf.constant(position, tf.int64), known)
 
 
-def target(position, index, label) -> Targets:
-    position = tf.constant(position, tf.int64)
-    return Targets(
-        position,
-        tf.fill(tf.shape(position), True),
-        tf.constant(index, tf.int64),
-        tf.constant(label, tf.int64),
-    )
+def logits(model: SessionModel, users: History, positions=None, is_known: bool = True):
+    """Scores [N, V] at positions of each user's history, after the whole of it unless given."""
+    if positions is None:
+        positions = users.length.numpy()[:, np.newaxis].tolist()
+    vectors = model.item_vectors()
+    reading = model.read(users, vectors, requests(positions, is_known))
+    index = tf.range(1, model.vocabulary_size + 1, dtype=tf.int64)
+    return model.scores(reading, index, vectors[-1][1:-1]).numpy()
+
+
+def target(positions, index, label) -> Targets:
+    """Sessions to predict at positions of each user's history: their items, one list of all."""
+    return Targets(requests(positions), tf.constant(index, tf.int64), tf.constant(label, tf.int64))
