@@ -53,7 +53,7 @@ def together(parts: list[PairScores]) -> PairScores | None:
 
 def distinct(pairs: PairScores, vocabulary_size: int) -> PairScores:
     """Each pair once, in the order of rows and then of items."""
-    key = keys_of(*tf.unstack(pairs.place, axis=1), vocabulary_size)
+    key = keys_of(pairs.place[:, 0], pairs.place[:, 1], vocabulary_size)
     order = tf.argsort(key)
     key, pair = tf.unique(tf.gather(key, order))
     score = tf.math.unsorted_segment_sum(tf.gather(pairs.score, order), pair, tf.size(key))
@@ -82,7 +82,7 @@ def scores_of(pairs: PairScores | None, index: tf.Tensor, vocabulary_size: int) 
         return tf.zeros(tf.shape(index))
     pairs = distinct(pairs, vocabulary_size)
     row = tf.range(tf.shape(index, out_type=tf.int64)[0])[:, tf.newaxis]
-    key = keys_of(*tf.unstack(pairs.place, axis=1), vocabulary_size)
+    key = keys_of(pairs.place[:, 0], pairs.place[:, 1], vocabulary_size)
     place = positions(tf.reshape(keys_of(row, index, vocabulary_size), [-1]), key)
     found = tf.gather(tf.concat([[0.0], pairs.score], 0), place + 1)
     return tf.reshape(found, tf.shape(index))
