@@ -31,7 +31,7 @@ from model.history import at_the_end, from_transformed
 from model.index import ExactIndex
 from model.item_scores import ItemScores
 from model.item_table import EMPTY
-from model.preprocessing import REQUEST_KNOWN, preprocessing_fn
+from model.preprocessing import preprocessing_fn
 from model.session_model import SessionModel
 from model.signatures import Servable
 from model.user_encoder import Reading
@@ -179,8 +179,7 @@ def _reader(model: SessionModel, transform: tft.TFTransformOutput):
     def read(requests: list[bytes]) -> Reading:
         found = layer(tf.io.parse_example(tf.constant(requests), spec))
         history = from_transformed(model.arrange(found), MAX_SESSIONS)
-        known = tf.equal(found[REQUEST_KNOWN], 1)
-        return model.read(history, None, at_the_end(history, known))
+        return model.read(history, None, at_the_end(history, found))
 
     return read
 

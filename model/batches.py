@@ -77,10 +77,11 @@ def training_batches(
         user, position = _sample(index, engaged, vocabulary_size, targets_per_user, seeds[0])
         share = tf.random.stateless_uniform(tf.shape(position), seeds[1])
         requests = Requests(user, position, share >= unknown_request_time)
+        place = requests.place
         targets = Targets(
             requests,
-            tf.gather_nd(index, requests.place).to_tensor(features.PADDING_INDEX),
-            tf.gather_nd(engaged, requests.place).to_tensor(PADDING),
+            tf.gather_nd(index, place).to_tensor(features.PADDING_INDEX),
+            tf.gather_nd(engaged, place).to_tensor(PADDING),
         )
         return from_transformed(inputs, max_sessions), targets
 
@@ -106,8 +107,7 @@ def evaluation_batches(dataset: tf.data.Dataset, max_sessions: int) -> tf.data.D
         history = from_transformed(inputs, max_sessions)
         index = inputs[preprocessing.TARGET_INDEX].to_tensor(features.PADDING_INDEX)
         label = inputs[features.TARGET_ENGAGED].to_tensor(PADDING)
-        known = tf.equal(inputs[preprocessing.REQUEST_KNOWN], 1)
-        return history, Targets(at_the_end(history, known), index, label)
+        return history, Targets(at_the_end(history, inputs), index, label)
 
     return dataset.map(to_batch, num_parallel_calls=2)
 

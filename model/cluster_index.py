@@ -105,11 +105,11 @@ class ClusterIndex(tf.Module):
 
     def _own(self, reading, excluded, rows) -> tuple[tf.Tensor, tf.Tensor]:
         """The items of each request's pairs [N, U], 0 pads, and scores: -inf for excluded ones."""
-        size = self.scores.vocabulary_size
-        scored = distinct(reading.pairs, size)
+        vocabulary_size = self.scores.vocabulary_size
+        scored = distinct(reading.pairs, vocabulary_size)
         row, index = tf.unstack(scored.place, axis=1)
-        hidden = keys_of(*pairs(excluded, size), size)
-        place = positions(keys_of(row, index, size), hidden)
+        excluded_keys = keys_of(*pairs(excluded, vocabulary_size), vocabulary_size)
+        place = positions(keys_of(row, index, vocabulary_size), excluded_keys)
         score = tf.where(place < 0, scored.score, LOWEST)
         starts = tf.searchsorted(row, tf.range(rows, dtype=tf.int64))
         column = tf.range(tf.size(row)) - tf.gather(starts, row)

@@ -73,8 +73,9 @@ class Requests(NamedTuple):
         return tf.stack([self.user, self.position], axis=1)
 
 
-def at_the_end(history: History, is_time_known: tf.Tensor) -> Requests:
-    """A request after each user's whole history; bool [B] says whether its time may be used."""
+def at_the_end(history: History, inputs: dict) -> Requests:
+    """The request after each user's whole history, both of the same Transform's output."""
+    is_time_known = tf.equal(inputs[preprocessing.REQUEST_KNOWN], 1)
     return Requests(tf.range(history.shape[0]), history.length, is_time_known)
 
 

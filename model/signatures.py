@@ -9,7 +9,6 @@ from model.cluster_index import ClusterIndex
 from model.history import at_the_end, from_transformed
 from model.index import ExactIndex
 from model.pair_scores import scores_of
-from model.preprocessing import REQUEST_KNOWN
 from model.session_model import SessionModel
 from model.user_encoder import Reading
 
@@ -145,7 +144,7 @@ class Servable:
         """Vocabulary indices of each user's whole history, [B, E], 0 pads; and the reading."""
         transformed = self._transform_layer(tf.io.parse_example(examples, self._spec))
         history = from_transformed(self.model.arrange(transformed), self.model.max_sessions)
-        requests = at_the_end(history, tf.equal(transformed[REQUEST_KNOWN], 1))
+        requests = at_the_end(history, transformed)
         seen = transformed[features.ITEM_INDEX].merge_dims(1, 2)
         reading = self.model.read(history, self._scores.read_vectors, requests)
         return seen.to_tensor(features.PADDING_INDEX), reading

@@ -91,7 +91,7 @@ def _train(
 
 
 def _most_epochs(fn_args: FnArgs, config: TrainConfig, judged: tf.data.Dataset | None) -> int:
-    """Where no user has a validation target, training ends when the learning rate has fallen."""
+    """Fewer from old weights; without a validation target until the learning rate has fallen."""
     epochs = config.warm_epochs if is_warm(fn_args) else config.epochs
     if judged is None:
         epochs = min(epochs, config.decay_epochs)

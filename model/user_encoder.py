@@ -106,9 +106,10 @@ class UserEncoder(tf.keras.layers.Layer):
           requests: of these users.
           training: whether dropout is on.
         """
-        state = tf.gather_nd(self.states(history, events, training), requests.place)
-        state += self._request(history, requests)
-        latest = self._latest(requests).place
+        place = requests.place
+        state = tf.gather_nd(self.states(history, events, training), place)
+        state += self._request(history, place, requests.is_time_known)
+        latest = self._latest(requests)
         period = tf.gather_nd(history.visit_period, latest)
         if self._trend is not None:
             state += self._trend.shift(period)
@@ -121,21 +122,20 @@ class UserEncoder(tf.keras.layers.Layer):
             pairs.append(self._follow(history, requests, state))
         return Reading(vector, state, period, together(pairs))
 
-    def _request(self, history, requests):
+    def _request(self, history, place, is_time_known):
         if self._request_time is None:
             return 0.0
         at = [
-            tf.gather_nd(visit, requests.place)
+            tf.gather_nd(visit, place)
             for visit in (history.visit_gap, history.visit_hour, history.visit_weekday)
         ]
-        known = requests.is_time_known[:, tf.newaxis]
-        return tf.where(known, self._request_time(*at), self._no_request_time)
+        return tf.where(
+            is_time_known[:, tf.newaxis], self._request_time(*at), self._no_request_time
+        )
 
     def _latest(self, requests):
-        """The visits whose time is now: the request's or, if unknown, the one before it."""
-        before = tf.maximum(requests.position - 1, 0)
-        if self._request_time is None:
-            return requests._replace(position=before)
-        return requests._replace(
-            position=tf.where(requests.is_time_known, requests.position, before)
-        )
+        """Places of the visits whose time is now: the request's or, unknown, the one before it."""
+        position = tf.maximum(requests.position - 1, 0)
+        if self._request_time is not None:
+            position = tf.where(requests.is_time_known, requests.position, position)
+        return requests._replace(position=position).place

@@ -5,11 +5,10 @@ import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tiny_model import history, logits, make_random, small_model
+from tiny_model import history, logits, make_random, requests, small_model
 
 from model.cluster_index import ClusterIndex, Clusters
 from model.clustering import CLUSTER_SIZE, cluster_index, enough_probes, find_clusters
-from model.history import at_the_end
 from model.index import ExactIndex
 from model.item_scores import ItemScores
 from model.pair_scores import scores_of
@@ -33,9 +32,8 @@ def random_model(count=(5, 50, 1, 20, 7, 300), **options):
 
 
 def read(model, scores, users=USERS):
-    users = history(users)
-    requests = at_the_end(users, tf.fill([len(users.length)], True))
-    return model.read(users, scores.read_vectors, requests)
+    at = requests([[len(user)] for user in users])
+    return model.read(history(users), scores.read_vectors, at)
 
 
 def clusters(scores, probes, members=MEMBERS):

@@ -143,18 +143,21 @@ def test_a_rare_item_starts_below_every_item_of_the_vocabulary():
 
 
 def test_items_are_scored_by_vectors_of_their_own_unless_shared():
-    shared, own = random_model(), random_model(shared_embedding=False)
+    shared, own = random_model(), random_model(shared_embedding=False, rank_weight=0.0)
     assert len(shared.item_vectors()) == 1
     read, scored = own.item_vectors()
     assert np.abs(read - scored).max() > 1e-3
-    reading = own.read(history([USER]), [read, scored], requests([[4]]))
-    other = own.read(history([USER]), [read, tf.zeros_like(scored)], requests([[4]]))
+    users = history([USER])
+    reading = own.read(users, [read, scored], requests([[4]]))
+    other = own.read(users, [read, tf.zeros_like(scored)], requests([[4]]))
     np.testing.assert_array_equal(reading.vector, other.vector)
     index, items = tf.range(1, V + 1, dtype=tf.int64), scored[1:-1]
-    difference = own.scores(reading, index, items)
-    difference -= own.scores(reading, index, tf.zeros_like(items))
+    scores = own.scores(reading, index, items)
+    difference = scores - own.scores(reading, index, tf.zeros_like(items))
     expected = tf.matmul(reading.vector, items, transpose_b=True)
     np.testing.assert_allclose(difference, expected, **TOLERANCE)
+    loss = own.compute_loss((users, target([[4]], [[1]], [[1]])))
+    np.testing.assert_allclose(loss, -tf.nn.log_softmax(scores)[0, 0], **TOLERANCE)
 
 
 @pytest.mark.parametrize("options", STEPS, ids=lambda options: "-".join(map(str, options.values())))
@@ -190,7 +193,8 @@ def test_loss_is_the_mean_over_target_sessions(rank_weight):
     np.testing.assert_allclose(whole, np.mean(parts), rtol=1e-5)
 
 
-def test_a_batch_without_targets_has_loss_zero():
+@pytest.mark.parametrize("training", [True, False])
+def test_a_batch_without_targets_has_loss_zero(training):
     model = small_model([3] * V)
     for none in target([[]], np.zeros([0, 0]), np.zeros([0, 0])), target([[0]], [[]], [[]]):
-        assert float(model.compute_loss((history([USER]), none), training=True)) == 0.0
+        assert float(model.compute_loss((history([USER]), none), training=training)) == 0.0
