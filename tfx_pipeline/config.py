@@ -58,8 +58,10 @@ class PipelineConfig(_Section):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="also the served model's name")
     root: str = "output"
+    # TFX packs itself for workers elsewhere, seconds a component, unless they have an image.
     beam_args: tuple[str, ...] = Field(
-        ("--runner=FnApiRunner", "--direct_num_workers=1"), description="of every Beam component"
+        ("--runner=FnApiRunner", "--direct_num_workers=1", "--sdk_container_image=none"),
+        description="of every Beam component",
     )
     ingestion_beam_args: tuple[str, ...] = Field(
         (), description="of ingestion alone, after those of all"
