@@ -11,7 +11,6 @@ MODEL, NIPP = "sessionrec", "nipp"
 _NEXT_ITEM = (
     "model.paradigm=next-item",
     "train.targets_per_user=20",
-    "train.epochs=20",
     "train.decay_epochs=20",
     "train.patience=3",
 )

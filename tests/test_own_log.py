@@ -41,6 +41,7 @@ def test_quality_is_measured_once(folder, run_command):
         "--method", "nipp-counts", "--seeds", "1", "--output", "results",
         "--peers", "personal-frequency", "--peers", "tifu-knn",
         "--set", "model.dim=8", "--set", "serve.max_k=20", "--set", "train.refit=false",
+        "--set", "train.epochs=4",
     )  # fmt: skip
     status, printed = run_command(folder, *command)
     assert status == 0, printed
