@@ -58,7 +58,8 @@ class PipelineConfig(_Section):
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="also the served model's name")
     root: str = "output"
-    # TFX packs itself for workers elsewhere, seconds a component, unless they have an image.
+    # Unless workers have an image, TFX packs itself for them, seconds a component. In process
+    # nobody reads the image's name.
     beam_args: tuple[str, ...] = Field(
         ("--runner=FnApiRunner", "--direct_num_workers=1", "--sdk_container_image=none"),
         description="of every Beam component",
