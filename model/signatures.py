@@ -41,6 +41,12 @@ class Servable:
         self._transform_layer = transform.transform_features_layer()
         spec = transform.raw_feature_spec()
         self._spec = {name: spec[name] for name in spec if name in features.REQUEST_FEATURES}
+        # The same lists, not cut into sessions.
+        dtypes = {name: spec[name].dtype for name in features.EVENT_FEATURES}
+        self._flat_spec = {
+            f"flat_{name}": tf.io.RaggedFeature(dtype, name, row_splits_dtype=tf.int64)
+            for name, dtype in {**dtypes, features.SESSION_LENGTH: tf.int64}.items()
+        }
         self._index = index
         self._scores = index.scores
         path = transform.vocabulary_file_by_name(features.ITEM_VOCABULARY)
@@ -142,12 +148,31 @@ class Servable:
     @tf.function(input_signature=[EXAMPLES], autograph=False)
     def _read(self, examples: tf.Tensor) -> tuple[tf.Tensor, Reading]:
         """Vocabulary indices of each user's whole history, [B, E], 0 pads; and the reading."""
-        transformed = self._transform_layer(tf.io.parse_example(examples, self._spec))
+        transformed = self._transform_layer(self._parse(examples))
         history = from_transformed(self.model.arrange(transformed), self.model.max_sessions)
         requests = at_the_end(history, transformed)
         seen = transformed[features.ITEM_INDEX].merge_dims(1, 2)
         reading = self.model.read(history, self._scores.read_vectors, requests)
         return seen.to_tensor(features.PADDING_INDEX), reading
+
+    def _parse(self, examples: tf.Tensor) -> dict:
+        """The request's features.
+
+        The parser cuts the events of the whole batch by the session lengths of the whole batch:
+        unchecked, an event too many of one user would be read as the next one's.
+        """
+        parsed = tf.io.parse_example(examples, self._spec | self._flat_spec)
+        *events, lengths = [parsed.pop(name) for name in self._flat_spec]
+        checks = [
+            tf.debugging.assert_positive(lengths.flat_values, "session_length must be at least 1"),
+            tf.debugging.assert_equal(
+                tf.stack([of_users.row_lengths() for of_users in events], axis=1),  # [B, features]
+                tf.reduce_sum(lengths, axis=1, keepdims=True),
+                f"session_length must add up to the number of {', '.join(features.EVENT_FEATURES)}",
+            ),
+        ]
+        with tf.control_dependencies(checks):
+            return tf.nest.map_structure(tf.identity, parsed, expand_composites=True)
 
     def _best(self, reading: Reading, excluded: tf.Tensor) -> dict:
         k = min(self.max_k, self.model.vocabulary_size)

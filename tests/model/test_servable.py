@@ -81,6 +81,27 @@ def test_users_alone_and_together(call, signature):
             np.testing.assert_array_equal(alone, tensor)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda lists: lists["session_length"].value.__setitem__(0, 1),
+        lambda lists: lists["session_length"].value.append(1),
+        lambda lists: lists["session_length"].value.append(0),
+        lambda lists: lists["timestamp"].value.append(NOW),
+        lambda lists: lists["engaged"].value.pop(),
+    ],
+    ids=["too few", "too many", "empty session", "another time", "no engagement"],
+)
+def test_lists_of_a_user_that_do_not_fit_are_refused(call, change):
+    """They would be read as events of the next user of the request."""
+    wrong = tf.train.Example.FromString(KNOWN)
+    feature = wrong.features.feature
+    change({name: feature[name].int64_list for name in feature if name != "item_id"})
+    for users in ([wrong.SerializeToString()], [wrong.SerializeToString(), LONG]):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="session_length must"):
+            call("serving_default", users)
+
+
 def test_encode(call):
     found = call("encode", USERS)["embedding"]
     assert found.shape == (len(USERS), DIM)
