@@ -27,7 +27,7 @@ def replay(model, model_path: str, examples: list[bytes]) -> dict[str, float]:
     Args:
       model: loaded from `model_path`.
       model_path: whose warm-up file has the recorded answers.
-      examples: of real users.
+      examples: of real users, as many a request as the recorded ones have.
 
     Raises:
       ValueError: an answer differs, a real user gets none, or a signature has no request recorded.
@@ -44,8 +44,10 @@ def replay(model, model_path: str, examples: list[bytes]) -> dict[str, float]:
             _difference(f"{name}.{key}", answer[key], tf.make_ndarray(value))
             for key, value in log.response.outputs.items()
         )
-        if examples:
-            users = np.resize(np.array(examples, object), len(inputs[EXAMPLES]))
+        size = len(inputs[EXAMPLES])
+        for start in range(0, len(examples), size):
+            # Repeated where there are too few: the other inputs have as many rows.
+            users = np.resize(np.array(examples[start : start + size], object), size)
             _check_answered(name, _call(model.signatures[name], {**inputs, EXAMPLES: users}))
     unchecked = sorted(set(model.signatures) - set(differences))
     if unchecked or not differences:

@@ -68,8 +68,11 @@ def test_other_answers_than_recorded_are_refused(copy, answers, reason):
 def test_a_model_that_leaves_real_users_empty_is_refused(tmp_path):
     save(tmp_path / "model", ITEMS, real_users_answered=False)
     record(tmp_path / "model", RIGHT)
-    with pytest.raises(ValueError, match=r"serving_default\.item_id is empty for a real user"):
-        replayed(tmp_path / "model", [b"real user"])
+    others = [f"other {number}".encode() for number in range(4)]
+    assert replayed(tmp_path / "model", others) == {SIGNATURE: 0.0}
+    for users in ([b"real user"], [*others, b"real user"]):
+        with pytest.raises(ValueError, match=r"serving_default\.item_id is empty for a real user"):
+            replayed(tmp_path / "model", users)
 
 
 def test_a_signature_without_a_recorded_request_is_refused(copy):
