@@ -5,6 +5,7 @@ and a hook that runs a component's driver, which open-source Kubeflow never call
 """
 
 import difflib
+from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
@@ -77,23 +78,25 @@ def on_cluster(config: Config, pipeline_root: str) -> Config:
             f"--pipeline-root must begin with {', '.join(ROOTS)}. Received: {pipeline_root!r}"
         )
     root = config.pipeline.root
-    if not _is_reachable(root) and pipeline_root.startswith("gs://"):
+    if not _is_reachable(root, config.kubeflow) and pipeline_root.startswith("gs://"):
         root = pipeline_root.rstrip("/")
     paths = {"data.log": config.data.log, "pipeline.root": root}
     if config.data.item_table is not None:
         paths["data.item_table.path"] = config.data.item_table.path
     for key, path in paths.items():
-        if not _is_reachable(path):
+        if not _is_reachable(path, config.kubeflow):
             raise ConfigError(
-                f"No container reaches {key} = {path!r}: give a gs:// path, or an absolute one on "
-                "a volume (kubeflow.volume_claim), with --set or in the configuration."
+                f"No container reaches {key} = {path!r}: give a gs:// path, or one below "
+                "kubeflow.volume_path on a volume (kubeflow.volume_claim), with --set or in the "
+                "configuration."
             )
     pipeline = config.pipeline.model_copy(update={"root": root})
     return config.model_copy(update={"pipeline": pipeline})
 
 
-def _is_reachable(path: str) -> bool:
-    return path.startswith(("gs://", "/"))
+def _is_reachable(path: str, config: KubeflowConfig) -> bool:
+    is_mounted = PurePosixPath(path).is_relative_to(config.volume_path)
+    return path.startswith("gs://") or (config.volume_claim is not None and is_mounted)
 
 
 def _set_defaults(spec: pipeline_spec_pb2.PipelineSpec, parameters: list[RuntimeParameter]) -> None:

@@ -15,6 +15,12 @@ from tfx_pipeline.kubeflow.compiler import compile_pipeline
 
 ROOT = Path(__file__).parents[3]
 GS = "gs://shop/sessionrec"
+ON_VOLUME = (
+    "data.log=/data/log.csv",
+    "data.item_table.path=/data/items.csv",
+    "pipeline.root=/data/out",
+    "kubeflow.volume_claim=models",
+)
 
 
 @pytest.fixture(scope="module")
@@ -101,9 +107,7 @@ def test_the_last_model_is_looked_up_anew_and_the_cache_can_be_turned_off(shop, 
 
 def test_a_volume_is_mounted_in_every_container(shop, tmp_path):
     path = tmp_path / "shop.yaml"
-    settings = ("data.log=/data/log.csv", "data.item_table.path=/data/items.csv")
-    volume = ("pipeline.root=/data/out", "kubeflow.volume_claim=models")
-    path.write_text(compile_pipeline(shop(*settings, *volume), "image", "minio://mlpipeline/v2"))
+    path.write_text(compile_pipeline(shop(*ON_VOLUME), "image", "minio://mlpipeline/v2"))
     spec, _ = load(path)
     assert spec.default_pipeline_root == "minio://mlpipeline/v2"
     parameters = spec.root.input_definitions.parameters
@@ -129,7 +133,10 @@ def test_a_volume_is_mounted_in_every_container(shop, tmp_path):
         (("data.log=clicks.csv",), GS, "No container reaches data.log = 'clicks.csv'"),
         (("data.log=s3://shop/log.csv",), GS, "No container reaches data.log = 's3://shop"),
         (("data.item_table.path=items.csv",), GS, "reaches data.item_table.path = 'items.csv'"),
+        (("data.log=/srv/log.csv",), GS, "No container reaches data.log = '/srv/log.csv'"),
+        ((*ON_VOLUME, "data.log=/srv/log.csv"), GS, "No container reaches data.log = '/srv/log"),
         ((), "s3://shop/root", "No container reaches pipeline.root = 'output'"),
+        (("pipeline.root=/srv",), "s3://shop/root", "No container reaches pipeline.root = '/srv'"),
         (("kubeflow.components.Trainr.cpu=1",), GS, "no component 'Trainr'; did you mean 'Train"),
     ],
 )

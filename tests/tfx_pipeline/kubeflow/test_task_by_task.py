@@ -46,6 +46,9 @@ epochs = 1
 refit = false
 [pipeline]
 root = "{folder}/output"
+[kubeflow]
+volume_claim = "shop"
+volume_path = "{folder}"
 """
 
 
