@@ -123,7 +123,7 @@ def _weeks(
 
 
 def _vocabulary(data: Prepared) -> frozenset[bytes]:
-    transform = tft.TFTransformOutput(latest_run(data.config, GRAPH).outputs[GRAPH].uri)
+    transform = tft.TFTransformOutput(latest_run(data.config, GRAPH).uri(GRAPH))
     return frozenset(transform.vocabulary_by_name(features.ITEM_VOCABULARY))
 
 

@@ -31,20 +31,36 @@ def fingerprint(settings: dict) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def run_contexts(store: metadata_store.MetadataStore) -> list[metadata_store_pb2.Context]:
-    """The runs, oldest first."""
-    return sorted(store.get_contexts_by_type(RUN_CONTEXT), key=lambda context: context.id)
+def shared_as(config: Config) -> str | None:
+    """The pipeline's name, if other pipelines may have runs in the same store."""
+    return None if config.metadata.host is None else config.pipeline.name
+
+
+def run_contexts(
+    store: metadata_store.MetadataStore, pipeline: str | None = None
+) -> list[metadata_store_pb2.Context]:
+    """The runs, oldest first; those of one pipeline, if several share the store."""
+    runs = sorted(store.get_contexts_by_type(RUN_CONTEXT), key=lambda context: context.id)
+    return [run for run in runs if pipeline is None or _is_of(store, run, pipeline)]
 
 
 def record(config: Config) -> None:
-    """Note configuration and code on the runs that have no note yet: the one that just ended."""
+    """Note configuration and code on the latest run, the one that just ended, once."""
     store = open_store(config)
-    code = code_version()
-    new = [c for c in run_contexts(store) if SETTINGS not in c.custom_properties]
-    for context in new:
-        context.custom_properties[SETTINGS].string_value = config.model_dump_json()
-        context.custom_properties[CODE].string_value = code
-    store.put_contexts(new)
+    for context in run_contexts(store, shared_as(config))[-1:]:
+        if SETTINGS not in context.custom_properties:
+            context.custom_properties[SETTINGS].string_value = config.model_dump_json()
+            context.custom_properties[CODE].string_value = code_version()
+            store.put_contexts([context])
+
+
+def _is_of(
+    store: metadata_store.MetadataStore, run: metadata_store_pb2.Context, pipeline: str
+) -> bool:
+    executions = store.get_executions_by_context(run.id)
+    contexts = store.get_contexts_by_execution(executions[0].id) if executions else ()
+    kind = store.get_context_type(PIPELINE_CONTEXT).id if contexts else None
+    return any(context.type_id == kind and context.name == pipeline for context in contexts)
 
 
 def changes(before: dict, after: dict) -> dict[str, tuple[str, str]]:

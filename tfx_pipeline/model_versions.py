@@ -13,10 +13,11 @@ from tfx_pipeline.config import Config
 from tfx_pipeline.evaluation import CANDIDATE
 from tfx_pipeline.lineage import fingerprint
 from tfx_pipeline.results import OVERALL
-from tfx_pipeline.runs import Run, RunError, all_runs
+from tfx_pipeline.runs import EVALUATION, EXAMPLES, Run, RunError, all_runs
 
 MODEL_FILE = "saved_model.pb"
 NOT_KNOWN = "not known: the metadata store has no run that pushed it"
+REMOVED = "not known: the run's folder of it was removed"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -96,16 +97,26 @@ def describe(version: ModelVersion, cutoff: int) -> str:
 def _lineage(run: Run | None, cutoff: int) -> dict[str, str]:
     if run is None:
         return {"run": NOT_KNOWN}
-    log, metrics = run.summary.log, run.results[CANDIDATE][OVERALL]
-    names = (f"recall@{cutoff}", f"ndcg@{cutoff}")
     return {
         "run": run.run_id,
-        "data": f"{log.rows_used:,} interactions, {_day(log.earliest)} to {_day(log.latest)}, of "
-        f"{run.settings.get('data', {}).get('log', 'a log that was not noted')}",
+        "data": _data(run) if EXAMPLES in run.outputs else REMOVED,
         "settings": fingerprint(run.settings) if run.settings else "not noted",
         "code": run.code or "not noted",
-        "metrics": ", ".join(f"{name} {metrics[name]}" for name in names if name in metrics),
+        "metrics": _metrics(run, cutoff) if EVALUATION in run.outputs else REMOVED,
     }
+
+
+def _data(run: Run) -> str:
+    log = run.summary.log
+    days = f"{_day(log.earliest)} to {_day(log.latest)}"
+    where = run.settings.get("data", {}).get("log", "a log that was not noted")
+    return f"{log.rows_used:,} interactions, {days}, of {where}"
+
+
+def _metrics(run: Run, cutoff: int) -> str:
+    metrics = run.results[CANDIDATE][OVERALL]
+    names = (f"recall@{cutoff}", f"ndcg@{cutoff}")
+    return ", ".join(f"{name} {metrics[name]}" for name in names if name in metrics)
 
 
 def _day(seconds: int | None) -> str:

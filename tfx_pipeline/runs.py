@@ -17,12 +17,13 @@ from components.publishing.servable_check import LATENCY
 from model.fitting import read_curves
 from tfx_pipeline.config import Config
 from tfx_pipeline.evaluation import BASELINE, CANDIDATE
-from tfx_pipeline.lineage import CODE, PIPELINE_CONTEXT, SETTINGS, run_contexts
+from tfx_pipeline.lineage import CODE, SETTINGS, run_contexts, shared_as
 from tfx_pipeline.metadata import open_store
 from tfx_pipeline.results import OVERALL, Figures, read_results
 from tfx_pipeline.verdict import verdict
 
 MODEL = "sessionrec"
+EXAMPLES = "SessionExampleGen.examples"
 EVALUATION, PUSHED = "Evaluator.evaluation", "Pusher.pushed_model"
 
 
@@ -44,7 +45,8 @@ class Run:
 
     Attributes:
       run_id: TFX's run id, its start in ISO 8601.
-      outputs: artifact by 'Component.output', of the components that finished.
+      outputs: artifact by 'Component.output', of the components that finished; without those whose
+        folders were removed since.
       failed: the component that failed, if one did.
       settings: the configuration; {} if it was not noted.
       code: version of the code; '' if it was not noted.
@@ -56,6 +58,19 @@ class Run:
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     code: str = ""
 
+    def uri(self, output: str) -> str:
+        """Where an output, 'Component.output', lies.
+
+        Raises:
+          RunError: the run did not come as far, or the folder was removed.
+        """
+        if output not in self.outputs:
+            raise RunError(
+                f"The run {self.run_id} has no {output}: it did not come as far, or the folder was "
+                "removed since."
+            )
+        return self.outputs[output].uri
+
     @property
     def summary(self) -> Summary:
         """What ingestion read, kept and dropped."""
@@ -64,12 +79,12 @@ class Run:
     @property
     def examples_uri(self) -> str:
         """Where ingestion wrote the splits."""
-        return self.outputs["SessionExampleGen.examples"].uri
+        return self.uri(EXAMPLES)
 
     @property
     def learning_curves(self) -> dict[str, list[float]]:
         """Keras history: one value an epoch."""
-        return read_curves(self.outputs["Trainer.model_run"].uri)
+        return read_curves(self.uri("Trainer.model_run"))
 
     @property
     def pushed_path(self) -> str | None:
@@ -86,18 +101,18 @@ class Run:
     @property
     def counters(self) -> dict[str, dict[str, float | None]]:
         """Metrics of the counters by name, `recall@10` and so on."""
-        path = Path(self.outputs["CounterBaselines.metrics"].uri) / METRICS_FILE
+        path = Path(self.uri("CounterBaselines.metrics")) / METRICS_FILE
         return {k: v for k, v in json.loads(path.read_text()).items() if k != REQUESTS}
 
     @functools.cached_property
     def results(self) -> dict[str, Figures]:
         """The evaluation's figures by model; see `read_results`."""
-        return read_results(self.outputs[EVALUATION].uri)
+        return read_results(self.uri(EVALUATION))
 
     @functools.cached_property
     def verdict(self) -> list[str]:
         """Why the model was blessed or not, a sentence each."""
-        return verdict(self.outputs[EVALUATION].uri)
+        return verdict(self.uri(EVALUATION))
 
     @property
     def is_blessed(self) -> bool:
@@ -139,7 +154,7 @@ def all_runs(config: Config) -> list[Run]:
             f"There is no metadata store {config.metadata_path}; `sessionrec run` makes it."
         )
     try:
-        return runs_in(open_store(config), config.pipeline.name if host is not None else None)
+        return runs_in(open_store(config), shared_as(config))
     # ML Metadata's own code raises all three.
     except (ValueError, RuntimeError, mlmd_errors.StatusError) as error:
         where = host or config.metadata_path
@@ -148,11 +163,7 @@ def all_runs(config: Config) -> list[Run]:
 
 def runs_in(store: metadata_store.MetadataStore, pipeline: str | None = None) -> list[Run]:
     """The runs of a store, oldest first; those of one pipeline, if several share the store."""
-    return [
-        _read_run(store, context)
-        for context in run_contexts(store)
-        if pipeline is None or _is_of(store, context, pipeline)
-    ]
+    return [_read_run(store, context) for context in run_contexts(store, pipeline)]
 
 
 def latest_run(config: Config, output: str = PUSHED) -> Run:
@@ -167,16 +178,6 @@ def latest_run(config: Config, output: str = PUSHED) -> Run:
     raise RunError(
         f"No run of {config.pipeline.name} has finished; start it again: `sessionrec run`."
     )
-
-
-def _is_of(
-    store: metadata_store.MetadataStore, run: metadata_store_pb2.Context, pipeline: str
-) -> bool:
-    """Whether a run is of this pipeline: several may share a store."""
-    executions = store.get_executions_by_context(run.id)
-    contexts = store.get_contexts_by_execution(executions[0].id) if executions else ()
-    kind = store.get_context_type(PIPELINE_CONTEXT).id if contexts else None
-    return any(context.type_id == kind and context.name == pipeline for context in contexts)
 
 
 def _read_run(store: metadata_store.MetadataStore, context: metadata_store_pb2.Context) -> Run:
@@ -202,7 +203,7 @@ def _read_run(store: metadata_store.MetadataStore, context: metadata_store_pb2.C
 def _outputs(
     store: metadata_store.MetadataStore, component_of: dict[int, str]
 ) -> dict[str, Artifact]:
-    """The outputs of executions, by execution id."""
+    """The outputs of executions, by execution id, that are still there."""
     events = [
         event
         for event in store.get_events_by_execution_ids(list(component_of))
@@ -215,6 +216,7 @@ def _outputs(
             {k: _value(v) for k, v in artifacts[event.artifact_id].custom_properties.items()},
         )
         for event in events
+        if Path(artifacts[event.artifact_id].uri).exists()
     }
 
 

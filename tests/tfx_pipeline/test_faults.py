@@ -16,6 +16,7 @@ from tfx_pipeline.cli import app
 from tfx_pipeline.command_line import FAILURE
 from tfx_pipeline.config import load_config
 from tfx_pipeline.local_runner import StageError, run_pipeline
+from tfx_pipeline.report import write_report
 from tfx_pipeline.run_lock import only_one
 
 pytestmark = pytest.mark.slow
@@ -151,3 +152,4 @@ def test_an_artifact_that_was_damaged_is_found_and_made_again_once_removed(folde
         run_pipeline(config, console, until=reader)
     shutil.rmtree(examples / "examples")
     run_pipeline(config, console, until=reader)
+    assert write_report(config).exists()

@@ -4,7 +4,9 @@ import pytest
 from ml_metadata import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
+from tfx_pipeline import lineage
 from tfx_pipeline.config import Config
+from tfx_pipeline.lineage import SETTINGS, record, run_contexts
 from tfx_pipeline.metadata import PASSWORD_VARIABLE, connection
 from tfx_pipeline.runs import PUSHED, RunError, latest_run, runs_in
 
@@ -41,7 +43,7 @@ def test_a_database_that_is_not_there(monkeypatch):
 
 
 @pytest.fixture
-def shared_store() -> metadata_store.MetadataStore:
+def shared_store(tmp_path) -> metadata_store.MetadataStore:
     """A store with a run of `shop` and a later one of `other`."""
     fake = metadata_store_pb2.ConnectionConfig()
     fake.fake_database.SetInParent()
@@ -60,7 +62,8 @@ def shared_store() -> metadata_store.MetadataStore:
             steps=[metadata_store_pb2.Event.Path.Step(key="pushed_model")]
         )
         event = metadata_store_pb2.Event(type=metadata_store_pb2.Event.OUTPUT, path=path)
-        artifact = metadata_store_pb2.Artifact(type_id=model, uri=f"/{pipeline}")
+        (tmp_path / pipeline).mkdir()
+        artifact = metadata_store_pb2.Artifact(type_id=model, uri=str(tmp_path / pipeline))
         named = {"pipeline": pipeline, "pipeline_run": f"run of {pipeline}"}
         store.put_execution(
             execution,
@@ -73,8 +76,23 @@ def shared_store() -> metadata_store.MetadataStore:
     return store
 
 
-def test_runs_of_other_pipelines_in_a_shared_store_are_not_ours(shared_store):
+def test_runs_of_other_pipelines_in_a_shared_store_are_not_ours(shared_store, tmp_path):
     [run] = runs_in(shared_store, "shop")
-    assert (run.run_id, run.outputs[PUSHED].uri) == ("run of shop", "/shop")
+    assert (run.run_id, run.outputs[PUSHED].uri) == ("run of shop", str(tmp_path / "shop"))
     assert [run.run_id for run in runs_in(shared_store)] == ["run of shop", "run of other"]
     assert runs_in(shared_store, "third") == []
+
+
+def test_a_run_of_another_pipeline_gets_no_note_of_ours(shared_store, monkeypatch):
+    monkeypatch.setattr(lineage, "open_store", lambda _: shared_store)
+    record(config(**MYSQL))
+    noted = [run.name for run in run_contexts(shared_store) if SETTINGS in run.custom_properties]
+    assert noted == ["run of shop"]
+
+
+def test_an_output_whose_folder_was_removed_is_none(shared_store, tmp_path):
+    (tmp_path / "shop").rmdir()
+    [run] = runs_in(shared_store, "shop")
+    assert run.outputs == {}
+    with pytest.raises(RunError, match=r"run of shop has no Pusher\.pushed_model.*was removed"):
+        run.uri(PUSHED)

@@ -1,5 +1,6 @@
 """What `sessionrec models` says of pushed versions."""
 
+import dataclasses
 import re
 
 import pytest
@@ -7,7 +8,7 @@ from tiny_store import make_store
 
 from components.publishing.rollback import roll_back
 from tfx_pipeline.lineage import fingerprint
-from tfx_pipeline.model_versions import NOT_KNOWN, describe, model_versions
+from tfx_pipeline.model_versions import NOT_KNOWN, REMOVED, describe, model_versions
 from tfx_pipeline.report import write_report
 
 pytestmark = pytest.mark.slow
@@ -37,6 +38,15 @@ def test_versions_with_their_lineage_and_metrics(config):
     assert re.match(r"recall@10 0\.\d{4} \[.*\], ndcg@10 0\.\d{4} \[", facts["metrics"])
     assert describe(older, 10).splitlines()[0] == "version 5"
     assert describe(older, 10).endswith(NOT_KNOWN)
+
+
+def test_what_was_removed_of_the_run_is_not_known(config):
+    newest = model_versions(config)[0]
+    pruned = dataclasses.replace(newest.run, outputs={})
+    lines = describe(dataclasses.replace(newest, run=pruned), 10).splitlines()
+    facts = dict(line.split(maxsplit=1) for line in lines[1:])
+    assert (facts["run"], facts["code"]) == (newest.run.run_id, newest.run.code)
+    assert facts["data"] == facts["metrics"] == REMOVED
 
 
 def test_a_copy_has_the_lineage_of_what_it_is_a_copy_of(config):

@@ -11,7 +11,7 @@ from tfx_pipeline.monitor import read_monitoring
 from tfx_pipeline.report import facts, sections
 from tfx_pipeline.report.answers import example_answers
 from tfx_pipeline.results import DIFFERENCE, OVERALL
-from tfx_pipeline.runs import EVALUATION, Run, RunError, all_runs, compared
+from tfx_pipeline.runs import EVALUATION, EXAMPLES, Run, RunError, all_runs, compared
 from tfx_pipeline.verdict import main_metric
 
 TEMPLATE = "report.html.jinja"
@@ -23,7 +23,7 @@ def write_report(config: Config) -> Path:
     Raises:
       RunError: there is no run that read a log.
     """
-    runs = [r for r in all_runs(config) if "SessionExampleGen.examples" in r.outputs]
+    runs = [r for r in all_runs(config) if EXAMPLES in r.outputs]
     if not runs:
         raise RunError(f"No run of {config.pipeline.name} has read a log; see `sessionrec run`.")
     page = (

@@ -83,7 +83,7 @@ def slice_charts(run: Run, least: int) -> dict[str, Any]:
 def learning(numbered: dict[int, Run]) -> dict[str, Any]:
     """The learning curves of the last trainings; a model that was reused is shown once."""
     trained = {
-        run.outputs[CURVES].uri: number
+        run.uri(CURVES): number
         for number, run in reversed(numbered.items())
         if CURVES in run.outputs
     }
@@ -108,12 +108,12 @@ def data(numbered: dict[int, Run]) -> dict[str, Any]:
     for number, run in numbered.items():
         if STATISTICS not in run.outputs:
             continue
-        statistics = read_statistics(run.outputs[STATISTICS].uri, features.TRAIN_SPLIT)
+        statistics = read_statistics(run.uri(STATISTICS), features.TRAIN_SPLIT)
         since = divergence(before, statistics, features.ITEM_ID) if before else None
         rows[number] = {"summary": run.summary, "figures": describe(statistics), "since": since}
         before = statistics
         if ANOMALIES in run.outputs:
-            uri = run.outputs[ANOMALIES].uri
+            uri = run.uri(ANOMALIES)
             rows[number]["anomalies"] = [
                 line
                 for split in (features.TRAIN_SPLIT, features.EVAL_SPLIT, features.TEST_SPLIT)
