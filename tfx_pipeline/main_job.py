@@ -38,7 +38,7 @@ def run_and_show(config: Config, options: str, console: Console) -> None:
     for reason in run.verdict:
         console.print(reason)
     if not run.is_servable():
-        console.print(f"not servable: {refusal(run.outputs['ServableCheck.blessing'].uri)}")
+        console.print(f"not servable: {refusal(run.uri('ServableCheck.blessing'))}")
     if run.rolled_back:
         console.print(
             f"not pushed: version {run.rolled_back} has this model and was rolled back; "
@@ -81,7 +81,8 @@ def monitoring_table(found: Monitoring) -> Table:
     """What monitoring compared."""
     table = Table(
         *("measure", "served", "evaluation", "limit", ""),
-        title=f"{found.requests:,} logged requests, {found.with_outcome:,} with a next session",
+        title=f"{found.requests:,} requests to the model that serves, {found.with_outcome:,} with "
+        f"a list and a next session; {found.others:,} to others left out",
         title_justify="left",
     )
     for measure in found.measures:

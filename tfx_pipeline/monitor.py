@@ -11,6 +11,8 @@ from components.evaluation.ranking import ranking_metrics
 from components.evaluation.request_arrays import read_records
 from components.evaluation.training_items import FILE, read_training_items
 from components.ingestion.shards import split_folder
+from components.publishing.latest_blessed import versions
+from components.publishing.rollback import origin
 from model import features
 from tfx_pipeline.config import Config
 from tfx_pipeline.evaluation import CANDIDATE
@@ -43,10 +45,19 @@ class Measure(BaseModel):
 
 
 class Monitoring(BaseModel):
-    """All comparisons of one look at the logged requests; times in UTC."""
+    """All comparisons of one look at the logged requests.
+
+    Attributes:
+      written: when, in UTC.
+      requests: to the model that serves.
+      others: to other models or versions, which are left out.
+      with_outcome: how many had a list without exclusions, and a next session in the log.
+      measures: what was compared.
+    """
 
     written: str
     requests: int
+    others: int
     with_outcome: int
     measures: list[Measure]
 
@@ -64,24 +75,29 @@ def monitor(config: Config, pattern: str) -> Monitoring:
       pattern: the files of PredictionLogs.
 
     Raises:
-      RunError: nothing was pushed yet.
-      DataError: the files or the log cannot be read, or there are too few requests.
+      RunError: nothing was pushed yet, or there are too few requests to what was.
+      DataError: the files or the log cannot be read.
     """
     evaluated = [r for r in all_runs(config) if EVALUATION in r.outputs]
     run, _ = serving(evaluated, config.serving_folder)
     if run is None:
         raise RunError("No run has pushed a model: there is nothing to compare requests with.")
-    served = read_served(pattern)
+    logged = read_served(pattern)
+    models = _copies(config, run)
+    served = [each for each in logged if each.model in models]
+    others = len(logged) - len(served)
     if len(served) < config.monitor.min_requests:
         raise RunError(
-            f"{len(served)} requests are too few to compare; monitor.min_requests asks for "
+            f"{len(served)} requests to the model that serves are too few to compare ({others} "
+            "were to other models or versions); monitor.min_requests asks for "
             f"{config.monitor.min_requests}."
         )
-    hits = [(each.items, then) for each, then in zip(served, outcomes(served, config), strict=True)]
-    judged = [(items, then) for items, then in hits if items and then]
+    hits = zip(served, outcomes(served, config), strict=True)
+    judged = [(each, then) for each, then in hits if each.asked and then]
     found = Monitoring(
         written=f"{datetime.datetime.now(datetime.UTC):%d %b %Y %H:%M}",
         requests=len(served),
+        others=others,
         with_outcome=len(judged),
         measures=[*_skew(config, run, served), *_quality(config, run, judged)],
     )
@@ -95,8 +111,15 @@ def read_monitoring(config: Config) -> Monitoring | None:
     return Monitoring.model_validate_json(path.read_text()) if path.exists() else None
 
 
+def _copies(config: Config, run: Run) -> set[tuple[str, int]]:
+    """Name and number of each version that is the model of a run: a rollback makes copies."""
+    folder, pushed = config.serving_folder, int(Path(run.pushed_path or "").name)
+    copies = {number for number in versions(folder) if origin(folder, number) == pushed}
+    return {(config.pipeline.name, number) for number in copies | {pushed}}
+
+
 def _skew(config: Config, run: Run, served: Sequence[Served]) -> list[Measure]:
-    items = read_training_items(f"{run.outputs[EVALUATION].uri}/{FILE}")
+    items = read_training_items(f"{run.uri(EVALUATION)}/{FILE}")
     expected = list(read_records(split_folder(run.examples_uri, features.TEST_SPLIT)))
     before, now = (
         request_features(examples, items) for examples in (expected, [s.example for s in served])
@@ -132,21 +155,34 @@ def _skew(config: Config, run: Run, served: Sequence[Served]) -> list[Measure]:
     return measures
 
 
-def _quality(
-    config: Config, run: Run, judged: Sequence[tuple[list[str], set[str]]]
+def _quality(config: Config, run: Run, judged: Sequence[tuple[Served, set[str]]]) -> list[Measure]:
+    """Recall and NDCG of served lists, at the largest cutoff of the evaluation that enough reach.
+
+    An alert if surely below evaluation's by `max_drop`.
+    """
+    evaluated = run.results[CANDIDATE][OVERALL]
+    cutoffs = [int(name.removeprefix("recall@")) for name in evaluated if name[:7] == "recall@"]
+    for k in sorted(cutoffs, reverse=True):
+        reaching = [(each.items, then) for each, then in judged if each.asked >= k]
+        if len(reaching) >= config.monitor.min_requests:
+            return _at_cutoff(config, evaluated, k, *zip(*reaching, strict=True))
+    return []
+
+
+def _at_cutoff(
+    config: Config,
+    evaluated: dict[str, Figure],
+    k: int,
+    lists: Sequence[list[str]],
+    targets: Sequence[set[str]],
 ) -> list[Measure]:
-    """Recall and NDCG of served lists; an alert if surely below evaluation's by `max_drop`."""
-    if len(judged) < config.monitor.min_requests:
-        return []
-    lists, targets = zip(*judged, strict=True)
-    k = config.evaluate.cutoffs[-1]
     measures = []
     for name, values in ranking_metrics(lists, targets, [k]).items():
         if name not in (f"recall@{k}", f"ndcg@{k}"):
             continue
         middle = float(values.mean())
         margin = float(stats.sem(values) * stats.t.ppf(0.975, len(values) - 1))
-        expected = run.results[CANDIDATE][OVERALL][name]
+        expected = evaluated[name]
         lowest = expected.value - config.evaluate.max_drop
         measures.append(
             Measure(

@@ -19,6 +19,7 @@ from tfx_pipeline.config import Config
 from tfx_pipeline.demonstration import decode_user
 
 EXAMPLES, LIST = "examples", "item_id"
+K, EXCLUDED, EXCLUDE_SEEN = "k", "exclude_item_id", "exclude_seen"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,12 +31,17 @@ class Served:
       user_id: of the user.
       time: when the answer was for, unix seconds.
       items: the list that was answered, best first; [] for signatures that answer none.
+      asked: how many of the best items the list was to have; 0 if there is none or some items were
+        excluded, as evaluation excludes none.
+      model: the name and the version that answered.
     """
 
     example: bytes
     user_id: str
     time: int
     items: list[str]
+    asked: int
+    model: tuple[str, int]
 
 
 def read_served(pattern: str) -> list[Served]:
@@ -61,18 +67,37 @@ def _of_call(entry: prediction_log_pb2.PredictionLog) -> list[Served]:
     call = entry.predict_log
     if EXAMPLES not in call.request.inputs:
         return []
-    examples = tf.make_ndarray(call.request.inputs[EXAMPLES])
-    lists: Sequence = [[]] * len(examples)
+    inputs = {name: tf.make_ndarray(value) for name, value in call.request.inputs.items()}
+    examples = inputs[EXAMPLES]
+    lists = np.empty([len(examples), 0], object)
     if LIST in call.response.outputs:
         lists = tf.make_ndarray(call.response.outputs[LIST])
+    spec = entry.log_metadata.model_spec
     found = []
-    for example, items in zip(examples, lists, strict=True):
+    for example, items, asked in zip(examples, lists, _asked(inputs, lists.shape), strict=True):
         request = decode_user(example).request
-        asked = request.request_timestamp
-        time = entry.log_metadata.timestamp_secs if asked is None else asked
-        listed = [item.decode() for item in items if item]
-        found.append(Served(example, request.user_id, time, listed))
+        time = request.request_timestamp
+        found.append(
+            Served(
+                example,
+                request.user_id,
+                entry.log_metadata.timestamp_secs if time is None else time,
+                [item.decode() for item in items if item],
+                int(asked),
+                (spec.name, spec.version.value),
+            )
+        )
     return found
+
+
+def _asked(inputs: dict[str, np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """`Served.asked` of each user [B], of lists [B, K]."""
+    users, slots = shape
+    asked = np.minimum(inputs.get(K, slots), slots)
+    is_restricted = inputs.get(EXCLUDE_SEEN, np.zeros(users, bool))
+    if EXCLUDED in inputs:
+        is_restricted = is_restricted | (inputs[EXCLUDED] != b"").any(axis=1)
+    return np.where(is_restricted, 0, asked)
 
 
 def outcomes(served: Sequence[Served], config: Config) -> list[set[str]]:

@@ -40,13 +40,20 @@ def answer(artifacts):
     return lambda examples: signature(examples=tf.constant(examples))["item_id"].numpy()
 
 
-def log(folder: Path, examples: list[bytes], lists) -> str:
-    """Writes one PredictionLog and gives its pattern."""
+VERSION = 7  # that `make_store` pushes
+
+
+def log(folder: Path, examples: list[bytes], lists, version: int = VERSION, **inputs) -> str:
+    """Writes one PredictionLog and gives the pattern of all."""
     entry = prediction_log_pb2.PredictionLog()
+    entry.log_metadata.model_spec.name = "shop"
+    entry.log_metadata.model_spec.version.value = version
     call = entry.predict_log
-    call.request.inputs["examples"].CopyFrom(tf.make_tensor_proto(examples))
+    for name, value in {"examples": examples, **inputs}.items():
+        call.request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
     call.response.outputs["item_id"].CopyFrom(tf.make_tensor_proto(lists))
-    with tf.io.TFRecordWriter(str(folder / "requests-1.tfrecord")) as writer:
+    number = len(list(folder.glob("requests-*"))) + 1
+    with tf.io.TFRecordWriter(str(folder / f"requests-{number}.tfrecord")) as writer:
         writer.write(entry.SerializeToString())
     return str(folder / "requests-*.tfrecord")
 
@@ -92,6 +99,37 @@ def test_lists_that_miss_are_an_alert(tmp_path, config, requests, answer):
     assert {alert.name.partition("@")[0] for alert in found.alerts} == {"recall", "ndcg"}
 
 
+def test_short_lists_are_compared_at_the_cutoff_that_they_reach(tmp_path, config, requests, answer):
+    lists = answer(requests)[:, :10].copy()
+    lists[:, 5:] = b""
+    found = monitor(config, log(tmp_path, requests, lists, k=[5] * len(requests)))
+    evaluated = read_results(latest_run(config).uri("Evaluator.evaluation"))[CANDIDATE][OVERALL]
+    hits = {m.name: m.served for m in found.measures if m.name.endswith("of served lists")}
+    assert list(hits) == ["recall@5 of served lists", "ndcg@5 of served lists"]
+    assert hits["recall@5 of served lists"].startswith(f"{evaluated['recall@5'].value:.4f} [")
+
+
+@pytest.mark.parametrize(
+    "restriction",
+    [{"exclude_seen": True}, {"exclude_item_id": [b"", b"some item"]}],
+    ids=["seen", "items"],
+)
+def test_lists_with_exclusions_are_not_judged(tmp_path, config, requests, answer, restriction):
+    [(name, value)] = restriction.items()
+    calls = {"k": [10] * len(requests), name: [value] * len(requests)}
+    found = monitor(config, log(tmp_path, requests, answer(requests), **calls))
+    assert (found.requests, found.with_outcome, found.alerts) == (len(requests), 0, [])
+    assert not [m for m in found.measures if m.name.endswith("of served lists")]
+
+
+def test_answers_of_other_versions_are_left_out(tmp_path, config, requests, answer):
+    nothing = [[b""] * 10] * len(requests)
+    log(tmp_path, requests, nothing, version=3)
+    found = monitor(config, log(tmp_path, requests, answer(requests)))
+    assert (found.requests, found.others) == (len(requests), len(requests))
+    assert found.alerts == []
+
+
 def test_the_command_prints_alerts_and_its_exit_status_says_so(
     tmp_path, config, requests, answer, run_command
 ):
@@ -116,5 +154,6 @@ def test_what_cannot_be_monitored_is_said(tmp_path, config, requests, answer):
     (tmp_path / "requests-1.tfrecord").write_text("longer than the header of a TFRecord")
     with pytest.raises(DataError, match="is no TFRecord of PredictionLogs"):
         monitor(config, str(tmp_path / "requests-1.tfrecord"))
-    with pytest.raises(RunError, match="3 requests are too few"):
+    (tmp_path / "requests-1.tfrecord").unlink()
+    with pytest.raises(RunError, match=r"^3 requests .* too few to compare \(0 were to other"):
         monitor(config, log(tmp_path, requests[:3], answer(requests[:3])))
