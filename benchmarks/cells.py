@@ -64,24 +64,21 @@ class Cell:
         return max(self.trials, key=lambda name: self.trials[name], default=None)
 
 
-def measured(folder: Path, inputs: dict, measure: Callable[[Path], Cell]) -> Cell:
-    """The cell kept in `folder`, or a new measurement if there is none of the same `inputs`.
-
-    Args:
-      folder: the cell's own.
-      inputs: all that decides the result but the code, as JSON.
-      measure: gets the folder, emptied of nothing, and measures.
-    """
+def cell_folder(cells: Path, name: str, inputs: dict) -> Path:
+    """Where a cell is kept, by its inputs: all that decides the result but the code, as JSON."""
     fingerprint = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
+    return cells / f"{name}-{fingerprint[:12]}"
+
+
+def measured(folder: Path, measure: Callable[[Path], Cell]) -> Cell:
+    """The cell kept in `folder`, or a new measurement, which gets the folder, if there is none."""
     path = folder / RESULT_FILE
     if path.exists():
-        kept = json.loads(path.read_text())
-        if kept.pop("fingerprint") == fingerprint:
-            return Cell(**kept)
+        return Cell(**json.loads(path.read_text()))
     folder.mkdir(parents=True, exist_ok=True)
     cell = measure(folder)
     written = folder / f"{RESULT_FILE}.tmp"
-    written.write_text(json.dumps({"fingerprint": fingerprint, **asdict(cell)}))
+    written.write_text(json.dumps(asdict(cell)))
     written.replace(path)
     return cell
 

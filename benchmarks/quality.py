@@ -12,7 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from benchmarks import served
-from benchmarks.cells import Cell, as_lists, measured
+from benchmarks.cells import Cell, as_lists, cell_folder, measured
 from benchmarks.peers.neighbours import GRIDS
 from benchmarks.peers.rectools import RECTOOLS, rectools_sasrec
 from benchmarks.plots import plot_curves
@@ -147,7 +147,7 @@ class _Measurement:
         return Cell.learned(seconds, metrics, curves[f"val_{NDCG}"], curves["seconds"])
 
     def _measured(self, name: str, inputs: dict, measure: Callable[[Path], Cell]) -> Cell:
-        cell = measured(self._cells / name, inputs, measure)
+        cell = measured(cell_folder(self._cells, name, inputs), measure)
         value = np.mean(cell.metrics[NDCG])
         self._console.print(f"  {name:<34}NDCG@{K} {value:.4f}  {cell.seconds:7.1f} s")
         return cell

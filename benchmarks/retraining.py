@@ -10,7 +10,7 @@ import tensorflow_transform as tft
 from rich.console import Console
 
 from benchmarks import served
-from benchmarks.cells import Cell, measured
+from benchmarks.cells import Cell, cell_folder, measured
 from benchmarks.plots import plot_curves
 from benchmarks.prepare import Prepared, prepare
 from benchmarks.protocol import K
@@ -107,14 +107,11 @@ def _weeks(
         found: list[dict[str, Cell]] = []
         for seed, base in enumerate(bases):
             folder = cells / data.config.pipeline.name / str(seed)
-            methods = {COLD: None} if base is None else {COLD: None, WARM: base}
-            found.append(
-                {
-                    method: _measured(data, seed, folder / method, start, console)
-                    for method, start in methods.items()
-                }
-            )
-            bases[seed] = folder / list(methods)[-1] / SERVABLE
+            of_seed = {}
+            for method, start in {COLD: None, **({WARM: base} if base else {})}.items():
+                of_seed[method], kept = _measured(data, seed, folder, method, start, console)
+            found.append(of_seed)
+            bases[seed] = kept / SERVABLE
         if week:
             counts = {ITEMS: float(len(items)), NEW_ITEMS: float(len(items - known))}
             rows += _rows(f"{dataset}-week-{week}", found, counts, command)
@@ -127,19 +124,21 @@ def _vocabulary(data: Prepared) -> frozenset[bytes]:
     return frozenset(transform.vocabulary_by_name(features.ITEM_VOCABULARY))
 
 
-def _measured(data: Prepared, seed: int, folder: Path, base: Path | None, console: Console) -> Cell:
+def _measured(
+    data: Prepared, seed: int, cells: Path, method: str, base: Path | None, console: Console
+) -> tuple[Cell, Path]:
+    """The cell and where its servable is."""
     settings = (f"train.seed={seed}",)
     inputs = {
         "examples": data.examples,
         "config": data.with_settings(settings).model_dump(mode="json"),
         "base": str(base),
     }
-    cell = measured(folder, inputs, partial(_train, data, settings, base))
+    folder = cell_folder(cells, method, inputs)
+    cell = measured(folder, partial(_train, data, settings, base))
     best, took = cell.best, cell.epoch_seconds[-1]
-    console.print(
-        f"  seed {seed}, {folder.name:<20}validation NDCG@{K} {best:.4f} in {took:7.1f} s"
-    )
-    return cell
+    console.print(f"  seed {seed}, {method:<20}validation NDCG@{K} {best:.4f} in {took:7.1f} s")
+    return cell, folder
 
 
 def _train(data: Prepared, settings: tuple[str, ...], base: Path | None, folder: Path) -> Cell:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from rich.console import Console
 from scipy.stats import linregress
 
-from benchmarks.cells import Cell, measured
+from benchmarks.cells import Cell, cell_folder, measured
 from benchmarks.plots import plot_power_laws
 from benchmarks.prepare import Prepared, prepare
 from benchmarks.results import (
@@ -99,9 +99,8 @@ def _measured(data: Prepared, cells: Path, console: Console, dim: int, users: fl
     settings = (*_SETTINGS, f"model.dim={dim}")
     config = data.with_settings(settings).model_dump(mode="json")
     inputs = {"examples": data.examples, "config": config, "users": users}
-    cell = measured(
-        cells / f"width-{dim}-users-{users:g}", inputs, partial(_train, data, settings, users)
-    )
+    folder = cell_folder(cells, f"width-{dim}-users-{users:g}", inputs)
+    cell = measured(folder, partial(_train, data, settings, users))
     console.print(f"  width {dim:>4}, {users:>6.1%} of users: loss {cell.metrics[LOSS][0]:.4f}")
     return cell
 

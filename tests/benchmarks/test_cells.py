@@ -1,6 +1,6 @@
 """A cell is measured once for the same inputs."""
 
-from benchmarks.cells import Cell, measured
+from benchmarks.cells import Cell, cell_folder, measured
 
 
 def cell(value: float) -> Cell:
@@ -8,13 +8,16 @@ def cell(value: float) -> Cell:
 
 
 def test_measured_once(tmp_path):
-    assert measured(tmp_path / "x", {"seed": 1}, lambda _: cell(0.5)) == cell(0.5)
-    assert measured(tmp_path / "x", {"seed": 1}, lambda _: cell(0.7)) == cell(0.5)
+    folder = cell_folder(tmp_path, "x", {"seed": 1})
+    assert measured(folder, lambda _: cell(0.5)) == cell(0.5)
+    assert measured(folder, lambda _: cell(0.7)) == cell(0.5)
 
 
-def test_other_inputs_are_measured_anew(tmp_path):
-    measured(tmp_path / "x", {"seed": 1}, lambda _: cell(0.5))
-    assert measured(tmp_path / "x", {"seed": 2}, lambda _: cell(0.7)) == cell(0.7)
+def test_cells_of_other_inputs_are_kept_beside_each_other(tmp_path):
+    one, other = (cell_folder(tmp_path, "x", {"seed": seed}) for seed in (1, 2))
+    measured(one, lambda _: cell(0.5))
+    assert measured(other, lambda _: cell(0.7)) == cell(0.7)
+    assert measured(one, lambda _: cell(0.9)) == cell(0.5)
 
 
 def test_the_setting_with_the_best_validation_is_chosen():

@@ -56,7 +56,11 @@ def rows(tmp_path, monkeypatch):
     def train(data, settings, base, folder):
         week, seed = week_of(data), int(folder.parent.name)
         assert settings == (f"train.seed={seed}",)
-        started[week, seed, folder.name] = base and str(base.relative_to(tmp_path / "cells"))
+        start = None
+        if base is not None:
+            *place, cell, servable = base.relative_to(tmp_path / "cells").parts
+            start = (*place, cell.rpartition("-")[0], servable)
+        started[week, seed, folder.name.rpartition("-")[0]] = start
         best = (COLD[week] if base is None else WARM[week]) + seed / 10
         seconds = [10.0, 20.0] if base is None else [2.0, 4.0]
         curve = [best - 0.1, best] if base is None else [best, best - 0.1]
@@ -82,9 +86,9 @@ def rows(tmp_path, monkeypatch):
         expected |= {
             (0, seed, "sessionrec"): None,
             (1, seed, "sessionrec"): None,
-            (1, seed, "sessionrec-warm"): f"shop_week_0/{seed}/sessionrec/servable",
+            (1, seed, "sessionrec-warm"): ("shop_week_0", f"{seed}", "sessionrec", "servable"),
             (2, seed, "sessionrec"): None,
-            (2, seed, "sessionrec-warm"): f"shop_week_1/{seed}/sessionrec-warm/servable",
+            (2, seed, "sessionrec-warm"): ("shop_week_1", f"{seed}", "sessionrec-warm", "servable"),
         }
     assert started == expected
     assert (tmp_path / "output" / "retraining-shop-week-2.png").stat().st_size > 1000
