@@ -116,7 +116,8 @@ class SessionsConfig(_Section):
     dedupe: Literal["item", "row"] = Field(
         "item",
         description="item: a session holds an item once, engaged if any of its rows was; row: only "
-        "rows that are the same in every field are one. A target holds an item once in any case",
+        "rows that are the same in every field are one, and the model counts an item's rows where "
+        "it says sessions. The target of eval and test holds an item once in any case",
     )
     partitions: Annotated[int, Field(gt=0)] = Field(
         4, description="shards by hash of the user, each the work of one worker"
