@@ -21,7 +21,7 @@ from benchmarks.logs import write_log
 from benchmarks.plots import events_of, plot_ingestion
 from benchmarks.results import (
     CPU_S,
-    EVENTS_PER_SECOND,
+    INTERACTIONS_PER_SECOND,
     PEAK_MB,
     WALL_S,
     Row,
@@ -157,7 +157,7 @@ def _peak_bytes(process: psutil.Popen) -> int:
 
 def _rows(dataset: str, method: str, events: int, costs: list[_Costs], command: str) -> list[Row]:
     found = {
-        EVENTS_PER_SECOND: [events / each.wall_s for each in costs],
+        INTERACTIONS_PER_SECOND: [events / each.wall_s for each in costs],
         WALL_S: [each.wall_s for each in costs],
         CPU_S: [each.cpu_s for each in costs],
         PEAK_MB: [each.peak_mb for each in costs],

@@ -14,7 +14,8 @@ CURVE = f"{VALIDATION_NDCG}-epoch-"
 # What a scaling law is fitted over, and what it predicts.
 SIZES = PARAMETERS, INTERACTIONS = "parameters", "interactions"
 LOSS, FITTED_LOSS = "validation-loss", "fitted-validation-loss"
-EVENTS_PER_SECOND, PEAK_MB, CPU_S, WALL_S = "events_per_s", "peak_mb", "cpu_s", "wall_s"
+INTERACTIONS_PER_SECOND = "interactions_per_s"
+PEAK_MB, CPU_S, WALL_S = "peak_mb", "cpu_s", "wall_s"
 P50_MS, P95_MS, P99_MS = "p50_ms", "p95_ms", "p99_ms"
 _RESAMPLES = 1000
 

@@ -15,7 +15,7 @@ from rich.console import Console
 from benchmarks.peers.rectools import HISTORY, RECTOOLS, Curve, train_sasrec
 from benchmarks.prepare import Prepared, prepare
 from benchmarks.protocol import K
-from benchmarks.results import Row, write_results
+from benchmarks.results import INTERACTIONS_PER_SECOND, Row, write_results
 from benchmarks.trial import CURVES
 from benchmarks.variants import MODEL, NIPP, VARIANTS
 from components.evaluation.counters import COUNTERS
@@ -24,7 +24,6 @@ from model.fitting import read_curves
 BENCHMARK = "training"
 METHODS = (MODEL, NIPP, RECTOOLS)
 NDCG = f"ndcg@{K}"
-INTERACTIONS_PER_SECOND = "interactions_per_s"
 PERSONAL_FREQUENCY = "personal-frequency"
 SECONDS_TO_LINE = "seconds_to_personal_frequency"
 

@@ -70,6 +70,6 @@ def test_the_benchmark_writes_rows_a_table_and_a_plot(tmp_path):
             [2_000], ["csv"], ["sessionrec"], 2, tmp_path, output, "command", Console(file=text)
         )
     rows = json.loads((output / "results.json").read_text())
-    assert [row["metric"] for row in rows] == ["events_per_s", "wall_s", "cpu_s", "peak_mb"]
+    assert [row["metric"] for row in rows] == ["interactions_per_s", "wall_s", "cpu_s", "peak_mb"]
     assert all(0 < row["low"] <= row["value"] <= row["high"] for row in rows)
     assert {path.name for path in Path(output).iterdir()} >= {"results.md", "ingestion-csv.png"}
