@@ -42,7 +42,8 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
 def _default(field: FieldInfo) -> str:
     value = field.default
     if value is PydanticUndefined:
-        return "required"
+        extra = field.json_schema_extra
+        return str(extra["default"]) if isinstance(extra, dict) else "required"
     if value is None:
         return "none"
     return f"`{list(value) if isinstance(value, tuple) else value}`"

@@ -1,11 +1,19 @@
 """One TOML file a data set, read into frozen models; overrides as `section.key=value`."""
 
 import difflib
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from components.config import DataConfig, SessionsConfig, SplitConfig
@@ -56,7 +64,10 @@ class MonitorConfig(_Section):
 class PipelineConfig(_Section):
     """`[pipeline]`: where runs and their metadata are kept."""
 
-    name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", description="also the served model's name")
+    name: str = Field(
+        description="small letters, digits and _; also the served model's name",
+        json_schema_extra={"default": "the file's name"},
+    )
     root: str = "output"
     # Unless workers have an image, TFX packs itself for them, seconds a component. In process
     # nobody reads the image's name.
@@ -67,6 +78,16 @@ class PipelineConfig(_Section):
     ingestion_beam_args: tuple[str, ...] = Field(
         (), description="of ingestion alone, after those of all"
     )
+
+    @field_validator("name")
+    @classmethod
+    def _is_a_name(cls, name: str) -> str:
+        if not re.fullmatch("[a-z][a-z0-9_]*", name):
+            raise ValueError(
+                "must be small letters, digits and _, a letter first; it is the file's name unless "
+                f"[pipeline] name is given (received {name!r})"
+            )
+        return name
 
 
 class MetadataConfig(_Section):

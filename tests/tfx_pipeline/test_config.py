@@ -47,6 +47,14 @@ def test_the_file_is_read_and_names_the_pipeline(shop):
     assert load_config(shop, ("pipeline.name=other",)).pipeline.name == "other"
 
 
+def test_a_file_whose_name_is_no_pipelines(shop):
+    path = shop.rename(shop.with_name("my-shop.toml"))
+    message = error_of(path)
+    assert "it is the file's name unless" in message
+    assert message.endswith("(received 'my-shop')")
+    assert load_config(path, ("pipeline.name=my_shop",)).pipeline.name == "my_shop"
+
+
 @pytest.mark.parametrize(
     ("section", "key"),
     [("", "train"), ("train", "epochs"), ("data", "log"), ("data.columns", "user_id")],
