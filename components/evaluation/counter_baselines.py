@@ -22,7 +22,6 @@ def CounterBaselines(  # noqa: N802
     metrics: OutputArtifact[Metrics],
     split: Parameter[str],
     cutoffs: Parameter[str],
-    min_sessions_per_item: Parameter[int] = 1,
 ):
     """Evaluates popularity and personal frequency, counted over the split's own histories.
 
@@ -32,11 +31,10 @@ def CounterBaselines(  # noqa: N802
         requests with an engaged target}. Without any, the means are null.
       split: the split to evaluate.
       cutoffs: the values of k as a JSON list; Kubeflow passes no lists of numbers.
-      min_sessions_per_item: sessions an item needs to be recommended; every target counts.
     """
     split_folder = artifact_utils.get_split_uri([examples], split)
     requests = decode_requests(list(read_records(split_folder)))
-    values = counter_metrics(requests, json.loads(cutoffs), min_sessions_per_item)
+    values = counter_metrics(requests, json.loads(cutoffs))
     evaluated = len(np.unique(requests.target_user))
     figures: dict = {
         counter: {

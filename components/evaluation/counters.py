@@ -99,21 +99,18 @@ COUNTERS: Mapping = MappingProxyType(
 )
 
 
-def counter_metrics(
-    requests: Requests, cutoffs: Iterable[int], min_sessions_per_item: int = 1
-) -> dict[str, dict[str, np.ndarray]]:
+def counter_metrics(requests: Requests, cutoffs: Iterable[int]) -> dict[str, dict[str, np.ndarray]]:
     """Evaluates both counters as production would: every engaged target counts.
 
     Args:
       requests: histories and targets.
       cutoffs: the values of k.
-      min_sessions_per_item: sessions that an item of the catalogue was engaged in, at least.
 
     Returns:
       {counter: {"recall@10" and the like: float [users with a target]}}.
     """
     cutoffs = tuple(cutoffs)
-    popular = rank_by_popularity(requests, min_sessions_per_item)
+    popular = rank_by_popularity(requests)
     users, targets = target_sets(requests)
     return {
         name: ranking_metrics(

@@ -26,8 +26,8 @@ ROLLED_BACK = "rolled_back"
 class Executor(executor.Executor):
     """Pushes to a staging folder beside the versions, then renames.
 
-    A blessed model that is already the newest version is not pushed again, and one that was rolled
-    back is not pushed until something else is: `ROLLED_BACK` then has its version.
+    A blessed model that is already the newest version is not pushed again, nor is one that was
+    rolled back: `ROLLED_BACK` then has its version.
     """
 
     def Do(  # noqa: N802

@@ -38,7 +38,7 @@ class TransformerSessionEncoder(tf.keras.layers.Layer):
     ) -> tf.Tensor:
         """Encode `count` sessions; arguments and result as in `SessionEncoder.call`."""
         vectors = vectors + self._role(tf.cast(is_engaged, tf.int32))
-        event, cell = self._cells(vectors, is_engaged, session, count)
+        event, cell = self._cells(vectors, is_engaged, session)
         width = tf.reduce_max(tf.concat([cell[:, 1] + 1, [1]], axis=0))
         shape = tf.stack([tf.cast(count, tf.int64), width])
         x = tf.scatter_nd(cell, tf.gather(vectors, event), tf.concat([shape, vectors.shape[1:]], 0))
@@ -48,7 +48,7 @@ class TransformerSessionEncoder(tf.keras.layers.Layer):
         seen = tf.tensor_scatter_nd_update(vectors, event[:, tf.newaxis], tf.gather_nd(x, cell))
         return self._pool(seen, is_engaged, is_last, session, count)
 
-    def _cells(self, vectors, is_engaged, session, count):
+    def _cells(self, vectors, is_engaged, session):
         """The events that attend, [kept], and the (session, place) each is put in, [kept, 2].
 
         Engaged items come first. Past the limit the choice is arbitrary, but one that does not

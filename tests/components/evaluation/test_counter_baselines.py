@@ -26,9 +26,7 @@ def pipeline(tmp_path, **options):
         artifact_type=standard_artifacts.Examples,
         properties={"split_names": '["test"]'},
     ).with_id("examples")
-    counters = CounterBaselines(
-        examples=examples.outputs["result"], split="test", cutoffs="[1, 2]", min_sessions_per_item=1
-    )
+    counters = CounterBaselines(examples=examples.outputs["result"], split="test", cutoffs="[1, 2]")
     return Pipeline(
         pipeline_name="counters",
         pipeline_root=str(tmp_path / "root"),
