@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import grpc
+import tensorflow as tf
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
@@ -150,7 +151,7 @@ class ModelManager:
             return log
         try:
             return RequestLog(model.logging_config)
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, tf.errors.OpError) as error:
             raise invalid_argument(f"Model {model.name} has no request log: {error}") from None
 
     def _log_to(self, logs: dict[str, RequestLog]) -> None:

@@ -37,6 +37,7 @@ class RequestLog:
             ValueError: the collector is of another type, has no prefix, or the rate is not from 0
                 to 1.
             OSError: the file's folder cannot be made.
+            tf.errors.OpError: the file cannot be opened.
         """
         collector, rate = config.log_collector_config, config.sampling_config.sampling_rate
         if collector.type != COLLECTOR:

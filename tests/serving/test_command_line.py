@@ -14,6 +14,9 @@ from tensorflow_serving.apis import prediction_service_pb2_grpc
 from serving.server.flags import parse_flags
 
 BASE = ["--model_base_path", "models"]
+LOG_NOWHERE = (
+    'logging_config { log_collector_config { type: "tfrecord" filename_prefix: "/proc/log" } }'
+)
 
 
 def test_defaults_are_those_of_tensorflow_serving():
@@ -87,9 +90,9 @@ def test_serves_until_a_signal(half_plus, base_path):
         process.kill()
 
 
-def model_config(*folders: Path) -> str:
+def model_config(*folders: Path, extra: str = "") -> str:
     entries = [
-        f'config {{ name: "{path.name}" base_path: "{path}" model_platform: "tensorflow" }}'
+        f'config {{ name: "{path.name}" base_path: "{path}" model_platform: "tensorflow" {extra} }}'
         for path in folders
     ]
     return f"model_config_list {{ {' '.join(entries)} }}"
@@ -114,7 +117,7 @@ def test_the_config_file_is_read_again_and_a_bad_one_ignored(half_plus, tmp_path
                 return False
 
         assert (answers("one"), answers("other")) == (True, False)
-        for unusable in ("no proto", ""):
+        for unusable in ("no proto", "", model_config(one, extra=LOG_NOWHERE)):
             file.write_text(unusable)
             time.sleep(2.5)
             assert answers("one")
@@ -143,12 +146,15 @@ def test_a_taken_port_a_bad_model_and_a_bad_file_end_with_status_1(half_plus, ba
     (bad / "1").mkdir(parents=True)
     file = base_path.with_name("models.config")
     file.write_text("no proto")
+    no_log = base_path.with_name("no_log.config")
+    no_log.write_text(model_config(good, extra=LOG_NOWHERE))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         expected = {
             (f"--port={port}", f"--model_base_path={good}"): f"127.0.0.1:{port}",
             (f"--model_base_path={bad}",): "did not become available",
             (f"--model_config_file={file}",): "Error parsing text-format",
+            (f"--model_config_file={no_log}",): "ERROR serving.server: Model served has no request",
         }
         processes = [start("--max_num_load_retries=0", *arguments) for arguments in expected]
         for process, text in zip(processes, expected.values(), strict=True):

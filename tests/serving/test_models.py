@@ -286,3 +286,16 @@ def test_requests_are_logged_where_the_configuration_says(folders, config_file, 
 def test_a_request_log_that_cannot_be_is_refused(folders, serve):
     with pytest.raises(StatusError, match=r"Model a has no request log: .*must be 'tfrecord'"):
         serve(listing(entry(folders, "a", extra=logging_to(folders / "log", kind="file"))))
+
+
+def test_a_request_log_that_cannot_be_opened_is_refused(folders, config_file, serve):
+    message = "Model a has no request log: .*/proc/requests"
+    text = listing(entry(folders, "a", extra=logging_to("/proc/requests")))
+    with pytest.raises(StatusError, match=message):
+        serve(text)
+    peer = serve(listing(entry(folders, "a")))
+    config_file.write_text(text)
+    with pytest.raises(StatusError, match=message) as caught:
+        peer.server.reload()
+    assert caught.value.code == INVALID
+    assert answer(peer, "a") == 3.0
