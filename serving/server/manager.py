@@ -4,7 +4,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 
 import grpc
 import tensorflow as tf
@@ -63,10 +63,12 @@ class ModelManager:
                     "from one ModelConfigList to another.",
                 )
             listed = {model.name: model for model in config.model_config_list.config}
-            logs = {name: self._open_log(model) for name, model in listed.items()}
             with self._changed:
-                self._log_to({name: log for name, log in logs.items() if log is not None})
-                self._labels = {name: self._labels_of(model) for name, model in listed.items()}
+                labels = {name: self._labels_of(model) for name, model in listed.items()}
+            logs = self._open_logs(listed)  # not while requests wait; the last that may be refused
+            with self._changed:
+                self._labels = labels
+                self._log_to(logs)
                 new = self._configure(listed)
                 done = self._changed.wait_for(lambda: self._is_over(new), timeout_seconds)
         if self._stopping.is_set():
@@ -143,16 +145,20 @@ class ModelManager:
                 raise not_found(f"Could not find any versions of model {spec.name}")
             return [versions[number].to_proto() for number in sorted(versions, reverse=True)]
 
-    def _open_log(self, model: ModelConfig) -> RequestLog | None:
-        if not model.HasField("logging_config"):
-            return None
-        log = self._request_logs.get(model.name)
-        if log is not None and log.config == model.logging_config:
-            return log
-        try:
-            return RequestLog(model.logging_config)
-        except (ValueError, OSError, tf.errors.OpError) as error:
-            raise invalid_argument(f"Model {model.name} has no request log: {error}") from None
+    def _open_logs(self, listed: dict[str, ModelConfig]) -> dict[str, RequestLog]:
+        """Each model's request log, all of them or none; what stays the same stays open."""
+        logs: dict[str, RequestLog] = {}
+        with ExitStack() as undo:
+            for name, model in listed.items():
+                log = self._request_logs.get(name)
+                if not model.HasField("logging_config"):
+                    continue
+                if log is None or log.config != model.logging_config:
+                    log = _open_log(model)
+                    undo.callback(log.discard)
+                logs[name] = log
+            undo.pop_all()
+        return logs
 
     def _log_to(self, logs: dict[str, RequestLog]) -> None:
         for name, log in self._request_logs.items():
@@ -226,3 +232,10 @@ class ModelManager:
     def _is_idle(self) -> bool:
         with self._changed:
             return all(model.is_idle() for model in self._models.values())
+
+
+def _open_log(model: ModelConfig) -> RequestLog:
+    try:
+        return RequestLog(model.logging_config)
+    except (ValueError, OSError, tf.errors.OpError) as error:
+        raise invalid_argument(f"Model {model.name} has no request log: {error}") from None

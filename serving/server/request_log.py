@@ -24,7 +24,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class RequestLog:
-    """Appends to one file of its own, PREFIX-SECONDS-PID.tfrecord; threads may share it."""
+    """Writes a file of its own, PREFIX-SECONDS-PID-NUMBER.tfrecord; threads may share it."""
 
     def __init__(self, config: logging_config_pb2.LoggingConfig, seed: int | None = None):
         """Opens the file.
@@ -36,8 +36,7 @@ class RequestLog:
         Raises:
             ValueError: the collector is of another type, has no prefix, or the rate is not from 0
                 to 1.
-            OSError: the file's folder cannot be made.
-            tf.errors.OpError: the file cannot be opened.
+            OSError, tf.errors.OpError: the file, or its folder, cannot be made.
         """
         collector, rate = config.log_collector_config, config.sampling_config.sampling_rate
         if collector.type != COLLECTOR:
@@ -46,8 +45,7 @@ class RequestLog:
             raise ValueError("log_collector_config.filename_prefix is missing")
         if not 0 <= rate <= 1:
             raise ValueError(f"sampling_rate must be from 0 to 1: {rate}")
-        self.path = f"{collector.filename_prefix}-{int(time.time())}-{os.getpid()}.tfrecord"
-        Path(self.path).parent.mkdir(parents=True, exist_ok=True)
+        self.path = _new_file(collector.filename_prefix)
         self.config = config
         self._sampling = config.sampling_config
         self._random = random.Random(seed)
@@ -79,3 +77,23 @@ class RequestLog:
         """Ends the file."""
         with self._lock:
             self._writer.close()
+
+    def discard(self) -> None:
+        """Ends the file and removes it."""
+        self.close()
+        Path(self.path).unlink()
+
+
+def _new_file(prefix: str) -> str:
+    """Makes an empty file that no other log has, of this process or of another."""
+    start = f"{prefix}-{int(time.time())}-{os.getpid()}"
+    Path(start).parent.mkdir(parents=True, exist_ok=True)
+    number = 0
+    while True:
+        path = f"{start}-{number}.tfrecord"
+        try:
+            Path(path).touch(exist_ok=False)
+        except FileExistsError:
+            number += 1
+        else:
+            return path

@@ -1,5 +1,7 @@
 """Several models: config file, version policies, labels, the reload request."""
 
+from pathlib import Path
+
 import grpc
 import pytest
 import tensorflow as tf
@@ -278,9 +280,42 @@ def test_requests_are_logged_where_the_configuration_says(folders, config_file, 
     for text in (one, one, two):  # the file stays the same while its configuration does
         peer.model.HandleReloadConfigRequest(reload_request(config_file, text), timeout=30.0)
         answer(peer, "a")
-    logs = {path.name.rsplit("-", 2)[0]: str(path) for path in (folders / "logs").iterdir()}
-    counts = {name: len(list(tf.data.TFRecordDataset(path))) for name, path in logs.items()}
-    assert counts == {"none": 0, "one": 2, "two": 1}
+    assert logged(folders / "logs") == {"none": 0, "one": 2, "two": 1}
+
+
+def logged(folder: Path) -> dict[str, int]:
+    """How many requests the one file of each prefix has."""
+    return {
+        path.name.rsplit("-", 3)[0]: len(list(tf.data.TFRecordDataset(str(path))))
+        for path in folder.iterdir()
+    }
+
+
+def test_a_refused_configuration_leaves_the_request_logs_as_they_are(folders, config_file, serve):
+    a = entry(folders, "a", extra=logging_to(folders / "logs" / "a"))
+    peer = serve(listing(a))
+    other = entry(folders, "a", extra=logging_to(folders / "logs" / "other"))
+    unlogged = entry(folders, "a", labels=label("x", 9))
+    wrong = entry(folders, "b", extra=logging_to(folders / "logs" / "b", kind="file"))
+    for text, refusal in [
+        (listing(unlogged), PRECONDITION),
+        (listing(other, entry(folders, "b", labels=label("x", 9))), PRECONDITION),
+        (listing(other, wrong), INVALID),
+        (listing(a, wrong), INVALID),
+    ]:
+        assert reload_error(peer, reload_request(config_file, text))[0] == refusal
+        answer(peer, "a")
+    assert logged(folders / "logs") == {"a": 4}
+
+
+def test_models_with_one_prefix_log_to_files_of_their_own(folders, serve):
+    names = ("a", "b")
+    logging = logging_to(folders / "logs" / "requests")
+    peer = serve(listing(*(entry(folders, name, extra=logging) for name in names)))
+    for name in names:
+        answer(peer, name)
+    files = [str(path) for path in (folders / "logs").iterdir()]
+    assert [len(list(tf.data.TFRecordDataset(file))) for file in files] == [1, 1]
 
 
 def test_a_request_log_that_cannot_be_is_refused(folders, serve):

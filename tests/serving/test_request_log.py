@@ -1,6 +1,8 @@
 """The sample of requests: what is written, how much of it, and by how many threads."""
 
+import os
 import threading
+import time
 
 import pytest
 import tensorflow as tf
@@ -72,6 +74,19 @@ def test_threads_do_not_mix_their_records(tmp_path):
     log.close()
     numbers = {tf.make_ndarray(e.predict_log.request.inputs["k"])[0] for e in read(log)}
     assert numbers == set(range(400))
+
+
+def test_each_log_has_a_file_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setattr(time, "time", lambda: 1000.5)
+    logs = [RequestLog(config(tmp_path / "requests")) for _ in range(3)]
+    for number, log in enumerate(logs):
+        log.collect(*call(number))
+    logs[1].discard()
+    logs[0].close()
+    logs[2].close()
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {f"requests-1000-{os.getpid()}-{number}.tfrecord" for number in (0, 2)}
+    assert [len(read(logs[0])), len(read(logs[2]))] == [1, 1]
 
 
 @pytest.mark.parametrize(
