@@ -51,6 +51,8 @@ def test_the_encoding_is_deterministic():
         (Request("u", [[Event("i", -1)]]), "timestamp must be whole unix seconds.*Received: -1"),
         (Request("u", [[Event("i", 2.5)]]), "Received: 2.5"),
         (Request("u", [[Event("i", True)]]), "Received: True"),
+        (Request("u", [[Event("i", 1, None)]]), "engaged must be True or False. Received: None"),
+        (Request("u", [[Event("i", 1, 7)]]), "engaged must be True or False. Received: 7"),
         (Request("u", [[Event("i", 2), Event("j", 1)]]), r"in time order. Received: \[2, 1\]"),
         (Request("u", [[Event("i", 2)], [Event("j", 1)]]), r"first events at \[2, 1\]"),
         (Request("u", request_timestamp=-5), "request_timestamp must be .*Received: -5"),

@@ -129,7 +129,14 @@ def test_a_history_of_another_form(sessionrec, content):
     assert answer.error.startswith("history.json must be a JSON list of sessions")
 
 
-@pytest.mark.parametrize(("key", "value"), [("item_id", 1), ("timestamp", "noon")])
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("item_id", 1),
+        ("timestamp", "noon"),
+        *(("engaged", value) for value in (None, "no", 1, 7)),
+    ],
+)
 def test_a_history_with_a_wrong_value(sessionrec, key, value):
     event = {"item_id": "i1", "timestamp": 1, "engaged": True, key: value}
     Path("history.json").write_text(json.dumps([[event]]))
