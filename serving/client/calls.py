@@ -19,7 +19,9 @@ from serving.requests import Request, example_batch, padded_ids
 _Answer = TypeVar("_Answer")
 _ADVICE = {
     grpc.StatusCode.UNAVAILABLE: "Check that a server is running there and has a version ready.",
-    grpc.StatusCode.DEADLINE_EXCEEDED: "Give a longer timeout_seconds or send fewer requests.",
+    # Also where no server was there until the deadline: gRPC does not tell what it tried again.
+    grpc.StatusCode.DEADLINE_EXCEEDED: "Give a longer timeout_seconds, send fewer requests "
+    "or check that a server is running there.",
     grpc.StatusCode.NOT_FOUND: "Check model_name and that the folder served holds a version.",
     grpc.StatusCode.FAILED_PRECONDITION: "The model served lacks the signature: export it again.",
     grpc.StatusCode.INVALID_ARGUMENT: "The model served does not fit this client's requests.",

@@ -234,6 +234,15 @@ def test_nobody_there_is_unavailable(kind):
     assert "Check that a server is running" in str(caught.value)
 
 
+def test_nobody_there_until_the_deadline_is_advised_on_too(kind):
+    with (
+        kind("127.0.0.1:1", model_name=NAME, timeout_seconds=0.05) as client,
+        pytest.raises(RecommenderError, match="check that a server is running") as caught,
+    ):
+        client.status()
+    assert caught.value.code == grpc.StatusCode.DEADLINE_EXCEEDED
+
+
 def test_a_large_request_is_tried_again(kind, scripted):
     service = Scripted(grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.INTERNAL)
     long_ago = Request("u", [[Event(f"item-{i}", i) for i in range(50_000)]])
