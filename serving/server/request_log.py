@@ -5,7 +5,7 @@ The configuration is the `logging_config` of a model in TensorFlow Serving's mod
     log_collector_config { type: "tfrecord" filename_prefix: "/logs/requests" }
     sampling_config { sampling_rate: 0.01 }
 
-Stock TensorFlow Serving reads this configuration too, but has no collector compiled in.
+Stock TensorFlow Serving has no collector compiled in, and refuses a configuration with one.
 """
 
 import logging

@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import tensorflow as tf
 from certificates import Authority
 from fake_recommender import save_fake_recommender
 from google.protobuf import text_format
@@ -12,6 +13,7 @@ from peers import flags
 from serving_models import publish
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
+from serving.client import RecommenderClient, Request
 from serving.server.config import MonitoringConfig, SSLConfig, check_models
 from serving.server.flags import Flags, parse_flags
 from serving.server.model_server import ModelServer
@@ -31,11 +33,14 @@ def recommender(tmp_path_factory):
     return root / "served"
 
 
-def test_the_server_takes_the_command_shown():
-    [command] = re.findall(r"^\.venv/bin/python -m serving\.server (.*?)\n```", PAGE, re.M | re.S)
-    shown = parse_flags(command.replace("\\\n", "").replace('"', "").split())
-    assert shown.model_name == "complete_journey"
-    assert shown.enable_grpc_healthcheck_service
+def test_the_server_takes_the_commands_shown():
+    commands = re.findall(r"^\.venv/bin/python -m serving\.server (.*?)\n```", PAGE, re.M | re.S)
+    one_model, logging = (
+        parse_flags(command.replace("\\\n", "").replace('"', "").split()) for command in commands
+    )
+    assert one_model.model_name == "complete_journey"
+    assert one_model.enable_grpc_healthcheck_service
+    assert (logging.model_config_file, logging.port) == ("models.config", 8500)
 
 
 def test_the_page_names_every_flag():
@@ -44,10 +49,26 @@ def test_the_page_names_every_flag():
 
 
 def test_the_text_protos_are_valid():
-    models, ssl, monitoring = PROTOS
-    check_models(text_format.Parse(models, ModelServerConfig()))
+    models, ssl, monitoring, logging = PROTOS
+    for config in (models, logging):
+        check_models(text_format.Parse(config, ModelServerConfig()))
     assert text_format.Parse(ssl, SSLConfig()).client_verify
     assert text_format.Parse(monitoring, MonitoringConfig()).prometheus_config.enable
+
+
+def test_the_configuration_with_a_request_log_serves_and_logs(recommender, tmp_path):
+    file = tmp_path / "models.config"
+    here = PROTOS[-1].replace("/models/complete_journey", str(recommender))
+    here = here.replace("/logs", str(tmp_path / "logs")).replace("0.01", "1")
+    file.write_text(here)
+    with (
+        ModelServer(flags(model_config_file=str(file))) as server,
+        RecommenderClient(server.target, model_name="complete_journey") as client,
+    ):
+        client.recommend([Request("me")])
+    [log] = (tmp_path / "logs").iterdir()
+    assert re.fullmatch(r"requests-\d+-\d+-0\.tfrecord", log.name)
+    assert len(list(tf.data.TFRecordDataset(str(log)))) == 1
 
 
 def test_the_client_programs_run(recommender, tmp_path):
