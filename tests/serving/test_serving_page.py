@@ -1,6 +1,7 @@
 """What docs/serving.md shows works."""
 
 import re
+import tomllib
 from dataclasses import fields
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from serving.client import RecommenderClient, Request
 from serving.server.config import MonitoringConfig, SSLConfig, check_models
 from serving.server.flags import Flags, parse_flags
 from serving.server.model_server import ModelServer
+from tfx_pipeline.config import ServeConfig
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "serving.md").read_text()
@@ -69,6 +71,13 @@ def test_the_configuration_with_a_request_log_serves_and_logs(recommender, tmp_p
     [log] = (tmp_path / "logs").iterdir()
     assert re.fullmatch(r"requests-\d+-\d+-0\.tfrecord", log.name)
     assert len(list(tf.data.TFRecordDataset(str(log)))) == 1
+
+
+def test_the_settings_shown_are_valid():
+    [settings] = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    serve = ServeConfig.model_validate(tomllib.loads(settings)["serve"])
+    assert serve.index == "clusters"
+    assert f"`min_index_recall` ({serve.min_index_recall})" in PAGE
 
 
 def test_the_client_programs_run(recommender, tmp_path):
