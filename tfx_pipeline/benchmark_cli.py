@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from components.errors import DataError
-from tfx_pipeline.command_line import DEFAULT_CONFIG, FAILURE, SetOption, load, log_in
+from tfx_pipeline.command_line import DEFAULT_CONFIG, SetOption, load, log_in
 from tfx_pipeline.console import quiet
 
 BENCHMARKS = Path("output/benchmarks")
@@ -181,8 +181,7 @@ def _benchmark(
         try:
             yield shlex.join(["sessionrec", *sys.argv[1:]]), console
         except (DataError, StageError, ValueError) as error:
-            console.print(f"error: {error}")
-            sys.exit(FAILURE)
+            console.fail(str(error))
 
 
 def _chosen(option: str, given: list[str] | None, known: Iterable[str]) -> tuple[str, ...]:

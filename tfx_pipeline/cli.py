@@ -14,7 +14,6 @@ from components.errors import DataError
 from tfx_pipeline.benchmark_cli import app as benchmark
 from tfx_pipeline.command_line import (
     DEFAULT_CONFIG,
-    FAILURE,
     USAGE_ERROR,
     ConfigOption,
     SetOption,
@@ -57,11 +56,10 @@ def run(config: ConfigOption = DEFAULT_CONFIG, set_: SetOption = []) -> None:  #
             overrides = [part for override in set_ for part in ("--set", override)]
             options = shlex.join(["--config", str(config), *overrides])
             run_and_show(settings, options, console)
-        except (DataError, StageError) as error:
-            console.print(f"error: {error}")
-            if isinstance(error, StageError):
-                console.print(f"the whole story is in {log}")
-            sys.exit(FAILURE)
+        except DataError as error:
+            console.fail(str(error))
+        except StageError as error:
+            console.fail(f"{error}\nthe whole story is in {log}")
 
 
 @app.command()
@@ -124,8 +122,7 @@ def recommend(
             with RecommenderClient(target, model_name=settings.pipeline.name) as client:
                 [best] = client.recommend([request], k=k, exclude_seen=exclude_seen)
         except (RecommenderError, RunError, ValueError, OSError) as error:
-            console.print(f"error: {error}")
-            sys.exit(FAILURE)
+            console.fail(str(error))
         console.print(recommendations_table(best, titles(settings), bought))
 
 
@@ -163,8 +160,7 @@ def rollback(
             with only_one("rollback", folder):
                 copy, original = roll_back(settings.serving_folder, version)
         except (BusyError, RollbackError, OSError) as error:
-            console.print(f"error: {error}")
-            sys.exit(FAILURE)
+            console.fail(str(error))
         console.print(f"version {copy}, a copy of {original}, is the newest now and serves next")
 
 
@@ -179,8 +175,7 @@ def report(config: ConfigOption = DEFAULT_CONFIG, set_: SetOption = []) -> None:
         try:
             path = write_report(settings)
         except RunError as error:
-            console.print(f"error: {error}")
-            sys.exit(FAILURE)
+            console.fail(str(error))
         console.print(f"report: {path}")
 
 
@@ -205,8 +200,7 @@ def monitor(
         try:
             found = monitor(settings, requests)
         except (DataError, RunError) as error:
-            console.print(f"error: {error}")
-            sys.exit(FAILURE)
+            console.fail(str(error))
         console.print(monitoring_table(found))
         for alert in found.alerts:
             console.print(f"alert: {alert.name}: {alert.served}, {alert.limit}")

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import IO, Annotated, NoReturn
 
 import typer
 
@@ -37,7 +37,7 @@ def log_in(folder: Path) -> Path:
     return log
 
 
-def fail(message: str, code: int = FAILURE) -> NoReturn:
-    """End the process with an error of the user's."""
-    print(f"error: {message}", file=sys.stderr)
+def fail(message: str, code: int = FAILURE, errors: IO[str] | None = None) -> NoReturn:
+    """End the process with an error of the user's, on standard error unless `errors` is given."""
+    print(f"error: {message}", file=errors or sys.stderr)
     sys.exit(code)

@@ -7,8 +7,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, NoReturn
 
 from rich.console import Console
+
+from tfx_pipeline.command_line import FAILURE, fail
 
 TITLES = {
     "SessionExampleGen": "ingest and sessionize",
@@ -25,8 +28,28 @@ TITLES = {
 }
 
 
+class Screen(Console):
+    """The process's own output and, for errors, its standard error."""
+
+    def __init__(self, out: IO[str], errors: IO[str], is_terminal: bool):
+        # As it is: paths, messages and titles of items may hold brackets or `:cat:`.
+        super().__init__(
+            file=out,
+            soft_wrap=True,
+            force_terminal=is_terminal,
+            highlight=False,
+            markup=False,
+            emoji=False,
+        )
+        self._errors = errors
+
+    def fail(self, message: str, code: int = FAILURE) -> NoReturn:
+        """End the process with an error of the user's."""
+        fail(message, code, self._errors)
+
+
 @contextlib.contextmanager
-def quiet(log_path: Path) -> Iterator[Console]:
+def quiet(log_path: Path) -> Iterator[Screen]:
     """Send everything that libraries print or log to `log_path`; the console stays usable.
 
     C++ libraries write to the file descriptors themselves, so those are redirected.
@@ -40,19 +63,12 @@ def quiet(log_path: Path) -> Iterator[Console]:
     with (
         log_path.open("a") as log,
         os.fdopen(os.dup(1), "w", buffering=1) as shown,
+        os.fdopen(os.dup(2), "w", buffering=1, errors="backslashreplace") as errors,
     ):
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
         try:
-            # As it is: paths, messages and titles of items may hold brackets or `:cat:`.
-            yield Console(
-                file=shown,
-                soft_wrap=True,
-                force_terminal=is_terminal,
-                highlight=False,
-                markup=False,
-                emoji=False,
-            )
+            yield Screen(shown, errors, is_terminal)
         finally:
             sys.stdout.flush()
             sys.stderr.flush()

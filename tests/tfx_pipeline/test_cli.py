@@ -18,16 +18,17 @@ SHOP = '[data]\nlog = "clicks.csv"\n'
 
 
 class Answer(NamedTuple):
-    """What a command ended with: its exit code and everything it printed."""
+    """What a command ended with: its exit code and everything it printed, also to stderr."""
 
     code: int
     printed: str
+    on_stderr: str
 
     @property
     def error(self) -> str:
-        """The one line that says what is wrong."""
+        """The one line on stderr that says what is wrong."""
         assert "Traceback" not in self.printed
-        [error] = [line for line in self.printed.splitlines() if line.startswith("error: ")]
+        [error] = [line for line in self.on_stderr.splitlines() if line.startswith("error: ")]
         return error.removeprefix("error: ")
 
 
@@ -41,15 +42,15 @@ def sessionrec(tmp_path, monkeypatch, capfd):
         result = CliRunner().invoke(app, arguments)
         assert result.exception is None or isinstance(result.exception, SystemExit)
         # Beside the streams that the runner captures, commands write to the process's own.
-        out, _ = capfd.readouterr()
-        return Answer(result.exit_code, result.output + out)
+        out, err = capfd.readouterr()
+        return Answer(result.exit_code, result.output + out + err, result.stderr + err)
 
     return run
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_every_command_has_help(sessionrec, command):
-    code, printed = sessionrec(*command, "--help")
+    code, printed, _ = sessionrec(*command, "--help")
     assert code == 0
     assert f"Usage: root {' '.join(command)}" in printed
     assert "--config" in printed
@@ -80,7 +81,7 @@ def test_a_folder_as_the_configuration(sessionrec):
     "arguments", [("rnu",), ("run", "--confg=x"), ("recommend", "--k=0"), ("serve", "--port=x")]
 )
 def test_an_unknown_command_or_a_wrong_option(sessionrec, arguments):
-    code, printed = sessionrec(*arguments)
+    code, printed, _ = sessionrec(*arguments)
     assert code == USAGE_ERROR
     assert "Traceback" not in printed
 

@@ -128,6 +128,19 @@ def test_output_of_every_kind_goes_to_the_log_and_back(tmp_path, capfd):
     ]
 
 
+def test_an_error_of_the_users_goes_to_standard_error(tmp_path, capfd):
+    with process_streams():
+        with pytest.raises(SystemExit) as ended, quiet(tmp_path / "log") as console:
+            console.print("a result")
+            console.fail("no [red] list", 3)
+        print("afterwards too", file=sys.stderr)
+    assert ended.value.code == 3
+    assert tuple(capfd.readouterr()) == (
+        "a result\n",
+        "error: no [red] list\nafterwards too\n",
+    )
+
+
 def test_the_log_is_continued(tmp_path, capfd):
     for number in range(2):
         with process_streams(), quiet(tmp_path / "log"):

@@ -66,7 +66,8 @@ def failing_run(folder, capfd):
 
     def start() -> str:
         result = CliRunner().invoke(app, ["run", "--config", "shop.toml"])
-        printed = result.output + capfd.readouterr().out
+        out, err = capfd.readouterr()
+        printed = result.output + out + err
         assert result.exit_code == FAILURE, printed
         return error_of(printed)
 
@@ -117,7 +118,7 @@ def test_a_full_disk(folder):
     if done.returncode == 77 or shutil.which("unshare") is None:
         pytest.skip("needs to mount a tmpfs")
     assert done.returncode == FAILURE, done.stdout
-    assert "no space is left on the disk of" in error_of(done.stdout)
+    assert "no space is left on the disk of" in error_of(done.stderr)
 
 
 def test_an_artifact_that_was_removed_is_made_again(folder):

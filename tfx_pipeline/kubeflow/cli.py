@@ -1,7 +1,6 @@
 """The commands `sessionrec kubeflow`: compile, submit, schedule."""
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from tfx_pipeline.command_line import FAILURE, USAGE_ERROR, ConfigOption, SetOption
+from tfx_pipeline.command_line import USAGE_ERROR, ConfigOption, SetOption
 from tfx_pipeline.config import ConfigError, load_config
 from tfx_pipeline.console import quiet
 from tfx_pipeline.kubeflow.errors import KubeflowError
@@ -106,8 +105,6 @@ def _errors() -> Iterator[Console]:
         try:
             yield console
         except ConfigError as error:
-            console.print(f"error: {error}")
-            sys.exit(USAGE_ERROR)
+            console.fail(str(error), USAGE_ERROR)
         except (KubeflowError, OSError) as error:
-            console.print(f"error: {error}")
-            sys.exit(FAILURE)
+            console.fail(str(error))

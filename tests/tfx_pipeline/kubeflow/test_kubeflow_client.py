@@ -77,7 +77,7 @@ def sessionrec(package, kubeflow, capfd, monkeypatch):
         arguments = ("kubeflow", command, str(file), "--host", host, *options)
         result = CliRunner().invoke(app, arguments)
         assert result.exception is None or isinstance(result.exception, SystemExit)
-        return result.exit_code, (result.output + capfd.readouterr().out).splitlines()[-1]
+        return result.exit_code, "".join([result.output, *capfd.readouterr()]).splitlines()[-1]
 
     return run
 
