@@ -40,7 +40,8 @@ def check_log(patterns: Sequence[str], columns: Columns) -> list[Part]:
 
     Raises:
       DataError: a pattern matches no file, a file is empty or of another kind or unreadable, a
-        mapped column is missing or of a type that cannot be used, or no file has a row.
+        mapped column is missing, stands twice or is of a type that cannot be used, or no file has a
+        row.
     """
     files = []
     for pattern, matched in zip(patterns, FileSystems.match(list(patterns)), strict=True):
@@ -80,12 +81,18 @@ def _inspect(path: str, columns: Columns) -> Contents:
         raise DataError(f"{path} cannot be read: {error}") from error
     for field, name in columns.names.items():
         setting = f"data.columns.{'further' if field in columns.further else field}"
-        if name not in found.types:
+        types = [kind for column, kind in found.columns if column == name]
+        if not types:
             raise DataError(
                 f"{path} has no column {name!r}, which {setting} names. "
-                f"Columns found: {', '.join(found.types)}."
+                f"Columns found: {', '.join(column for column, _ in found.columns)}."
             )
-        kind = found.types[name]
+        if len(types) > 1:
+            raise DataError(
+                f"{path} has {len(types)} columns {name!r}, which {setting} names; rename or "
+                "remove all but one."
+            )
+        [kind] = types
         if kind is not None and pa.types.is_nested(kind):
             raise DataError(
                 f"Column {name!r} of {path}, which {setting} names, is of type {kind}; one plain "

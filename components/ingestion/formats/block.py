@@ -18,12 +18,13 @@ class Contents:
     """What can be told of a file without a pass over its rows.
 
     Attributes:
-      types: the type of each column; None where the format has none or rows disagree.
+      columns: (name, type) of each, a name perhaps more than once; the type is None where the
+        format has none or rows disagree.
       parts: pieces worth reading on their own, as (start, stop) of the format's units.
       has_rows: whether there is any row, also a broken one.
     """
 
-    types: dict[str, pa.DataType | None]
+    columns: list[tuple[str, pa.DataType | None]]
     parts: list[tuple[int, int]]
     has_rows: bool
 

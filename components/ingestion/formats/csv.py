@@ -24,7 +24,7 @@ def inspect(path: str) -> Contents:
         reader = _open(file, broken, pacsv.ConvertOptions(), encoding)
         has_rows = any(batch.num_rows for batch in reader) or bool(broken)
         names = [name.encode(encoding).decode(errors="replace") for name in reader.schema.names]
-        return Contents(dict.fromkeys(names), WHOLE, has_rows)
+        return Contents([(name, None) for name in names], WHOLE, has_rows)
 
 
 def read(path: str, start: int, stop: int, names: Mapping[str, str]) -> Iterator[Block]:

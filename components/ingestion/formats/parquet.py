@@ -12,8 +12,8 @@ def inspect(path: str) -> Contents:
     """The file's columns and row groups."""
     with open_raw(path) as file:
         parquet = pq.ParquetFile(file)
-        types = {field.name: field.type for field in parquet.schema_arrow}
-        return Contents(types, _parts(parquet.metadata), parquet.metadata.num_rows > 0)
+        columns = [(field.name, field.type) for field in parquet.schema_arrow]
+        return Contents(columns, _parts(parquet.metadata), parquet.metadata.num_rows > 0)
 
 
 def _parts(metadata: pq.FileMetaData) -> list[tuple[int, int]]:

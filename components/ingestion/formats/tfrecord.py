@@ -22,7 +22,7 @@ def inspect(path: str) -> Contents:
         records = list(islice(read_records(file), RECORDS_INSPECTED))
     decoded, _ = _decode([(n, record) for n, record in enumerate(records) if record is not None])
     names = dict.fromkeys(name for _, batch in decoded for name in batch.schema.names)
-    return Contents(dict.fromkeys(names), WHOLE, bool(records))
+    return Contents([(name, None) for name in names], WHOLE, bool(records))
 
 
 def read(path: str, start: int, stop: int, names: Mapping[str, str]) -> Iterator[Block]:

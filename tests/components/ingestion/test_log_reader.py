@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 
@@ -12,6 +13,7 @@ from components.errors import DataError
 from components.ingestion.log_reader import Part, check_log, read_blocks
 
 HEADER = "user_id,item_id,timestamp\n"
+NAMES = ["user_id", "item_id", "note", "note", "timestamp"]
 NOBODY = 65_534
 
 
@@ -61,6 +63,19 @@ def test_missing_column_is_named_with_its_setting(tmp_path):
     assert "no column 'item_id', which data.columns.item_id names" in message
     assert "user, product, when" in message
     assert "log.csv" in message
+
+
+@pytest.mark.parametrize(
+    ("name", "write_table"), [("log.parquet", pq.write_table), ("log.csv", pacsv.write_csv)]
+)
+def test_a_name_that_stands_twice_is_refused_where_it_is_used(tmp_path, name, write_table):
+    log = str(tmp_path / name)
+    write_table(pa.table([["u"], ["a"], ["x"], ["y"], ["5"]], NAMES), log)
+    [block] = read(log)
+    assert set(block.columns) == {"user_id", "item_id", "timestamp"}
+    message = rf"{name} has 2 columns 'note', which data.columns.item_id names; rename or remove"
+    with pytest.raises(DataError, match=message):
+        check(log, Columns(item_id="note"))
 
 
 def test_a_column_of_lists_is_refused(tmp_path):
