@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from components.config import Columns, DataConfig, Events
+from components.ingestion.column_types import EXACT
 from components.ingestion.dead_letters import DeadLetter
 from components.ingestion.formats.block import Block
 from components.ingestion.summary import LogCounts
@@ -58,6 +59,7 @@ def canonicalise(
     Usable rows are as `interactions_schema` says.
     """
     problems = Problems(len(block.row_numbers))
+    _note_coarse_floats(block, problems)
     text = {
         field: as_text(values) for field, values in block.columns.items() if field != "timestamp"
     }
@@ -80,6 +82,14 @@ def canonicalise(
         in_finer_unit=_in_finer_unit(time) if data.timestamp_unit == "s" else {},
     )
     return used, letters, counts
+
+
+def _note_coarse_floats(block: Block, problems: Problems) -> None:
+    """Floats of TFRecord, which tells types only record by record and has no finer float."""
+    for field, values in block.columns.items():
+        if field in EXACT and pa.types.is_float32(values.type):
+            reason = f"{field} is a 32-bit float, which loses digits: write an int64 or text"
+            problems.note(reason, field, pc.is_valid(values))
 
 
 def _identifier(text: tuple[pa.Array, np.ndarray], field: str, problems: Problems) -> pa.Array:

@@ -8,6 +8,7 @@ from apache_beam.io.filesystems import FileSystems
 
 from components.config import Columns
 from components.errors import DataError
+from components.ingestion.column_types import needed_type
 from components.ingestion.formats import format_of
 from components.ingestion.formats.block import Block, Contents
 
@@ -93,9 +94,10 @@ def _inspect(path: str, columns: Columns) -> Contents:
                 "remove all but one."
             )
         [kind] = types
-        if kind is not None and pa.types.is_nested(kind):
+        needed = None if kind is None else needed_type(field, kind)
+        if needed:
             raise DataError(
-                f"Column {name!r} of {path}, which {setting} names, is of type {kind}; one plain "
-                "value a row is needed."
+                f"Column {name!r} of {path}, which {setting} names, is of type {kind}; write it as "
+                f"{needed}."
             )
     return found

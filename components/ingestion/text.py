@@ -8,14 +8,15 @@ import pyarrow.compute as pc
 def as_text(values: pa.Array) -> tuple[pa.Array, np.ndarray]:
     """Any plain column as text: ([rows] large_string, bool [rows] of those not valid UTF-8).
 
-    Whole numbers that the source holds as floats, as a null among them makes it do, lose ".0".
+    Whole numbers that the source holds as floats, as a null among them makes it do, lose ".0". A
+    float that is not finite is null.
     """
     kind = values.type
     if pa.types.is_dictionary(kind):
         values, kind = values.cast(kind.value_type), kind.value_type
     is_invalid = np.zeros(len(values), bool)
     if pa.types.is_floating(kind):
-        values = pc.if_else(pc.is_nan(values), None, values)
+        values = pc.if_else(pc.is_finite(values), values, None)
         whole = pc.and_(pc.equal(values, pc.floor(values)), pc.less(pc.abs(values), 2.0**53))
         digits = pc.if_else(whole, values, None).cast(pa.int64()).cast(pa.large_string())
         return pc.coalesce(digits, values.cast(pa.large_string())), is_invalid

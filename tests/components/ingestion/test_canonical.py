@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from components.config import DataConfig, Events
+from components.config import Columns, DataConfig, Events
 from components.ingestion.canonical import canonicalise
 from components.ingestion.formats.block import Block, BrokenRow
 from components.ingestion.text import as_text
@@ -49,6 +49,7 @@ def test_dates_and_text_of_several_kinds():
     [
         (pa.array([12, None]), ["12", None]),
         (pa.array([12.0, float("nan"), None, 1.5]), ["12", None, None, "1.5"]),
+        (pa.array([float("inf"), float("-inf")]), [None, None]),
         (pa.array([b"12.0", b"v12.0", b"12.05"]), ["12", "v12.0", "12.05"]),  # as CSV is read
         (pa.array(["12.0"]), ["12.0"]),  # text stays what the source says it is
         (pa.array(["a", None, "a"]).dictionary_encode(), ["a", None, "a"]),
@@ -117,6 +118,31 @@ def test_events(events, expected, bad):
     assert [letter.value for letter in letters] == bad
     assert counts.rows_ignored == len(events.ignored)
     assert counts.rows_used + counts.rows_ignored + len(letters) == counts.rows_read == 5
+
+
+def test_32_bit_floats_are_dead_letters_where_digits_count():
+    coarse = pa.array([2**24, None], pa.float32())
+    for field in ("user_id", "item_id", "session_id", "timestamp"):
+        fields = {"user_id": ["u"] * 2, "item_id": ["a"] * 2, "timestamp": [1, 2], field: coarse}
+        _, letters, _ = canonicalise(
+            block(**fields), "log.tfrecord", DataConfig(log="log.tfrecord")
+        )
+        reason = f"{field} is a 32-bit float, which loses digits: write an int64 or text"
+        assert (letters[0].row, letters[0].reason, letters[0].value) == (1, reason, "16777216.0")
+    data = DataConfig(log="log.tfrecord", columns=Columns(further=("price",)))
+    rows = block(user_id=["u"] * 2, item_id=["a"] * 2, timestamp=[1, 2], price=coarse)
+    table, _, _ = canonicalise(rows, "log.tfrecord", data)
+    assert table["price"].to_pylist() == ["16777216", ""]
+
+
+def test_an_id_that_is_not_finite_is_missing():
+    rows = block(user_id=["u"] * 3, item_id=[1.0, float("inf"), float("nan")], timestamp=[1, 2, 3])
+    table, letters, _ = canonicalise(rows, "log.parquet", DataConfig(log="log.parquet"))
+    assert table["item_id"].to_pylist() == ["1"]
+    assert [(letter.reason, letter.value) for letter in letters] == [
+        ("item_id is empty", "inf"),
+        ("item_id is empty", "nan"),
+    ]
 
 
 def test_empty_session_ids_are_none():

@@ -85,6 +85,57 @@ def test_a_column_of_lists_is_refused(tmp_path):
         check(tmp_path / "log.parquet")
 
 
+def check_types(folder, **types):
+    usable = {"user_id": pa.string(), "item_id": pa.string(), "timestamp": pa.int64()}
+    columns = usable | {"price": pa.float64()} | types
+    rows = pa.table({name: pa.nulls(1, kind) for name, kind in columns.items()})
+    pq.write_table(rows, folder / "log.parquet")
+    check(folder / "log.parquet", Columns(further=("price",)))
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("timestamp", pa.bool_()),
+        ("timestamp", pa.time32("ms")),
+        ("timestamp", pa.time64("us")),
+        ("timestamp", pa.duration("us")),
+        ("timestamp", pa.float16()),
+        ("timestamp", pa.float32()),
+        ("user_id", pa.float16()),
+        ("user_id", pa.float32()),
+        ("item_id", pa.float32()),
+        ("price", pa.float16()),
+    ],
+    ids=str,
+)
+def test_a_column_of_a_type_that_loses_or_has_no_values_is_refused(tmp_path, name, kind):
+    with pytest.raises(DataError) as error:
+        check_types(tmp_path, **{name: kind})
+    setting = "further" if name == "price" else name
+    assert f"Column '{name}' of {tmp_path / 'log.parquet'}" in str(error.value)
+    assert f"data.columns.{setting} names, is of type {kind}; write it as " in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pa.null(),
+        pa.uint8(),
+        pa.float64(),
+        pa.decimal128(19, 3),
+        pa.timestamp("ns", "UTC"),
+        pa.date32(),
+        pa.string(),
+        pa.large_binary(),
+        pa.dictionary(pa.int32(), pa.string()),
+    ],
+    ids=str,
+)
+def test_types_that_can_be_used(tmp_path, kind):
+    check_types(tmp_path, user_id=kind, item_id=kind, timestamp=kind, price=pa.float32())
+
+
 def test_files_come_in_order(tmp_path):
     for name in ("b.csv", "a.csv"):
         write(tmp_path / name, HEADER + "u,a,1\n")

@@ -4,8 +4,9 @@ import struct
 import pytest
 import tensorflow as tf
 
-from components.config import Columns
+from components.config import Columns, DataConfig
 from components.errors import DataError
+from components.ingestion.canonical import canonicalise
 from components.ingestion.log_reader import check_log, read_blocks
 
 
@@ -65,6 +66,16 @@ def test_rows_that_are_no_single_values(tmp_path):
     rows, broken = read(write(tmp_path / "log.tfrecord", records))
     assert rows == {1: (b"u", b"a", 5), 4: (b"u", None, 7), 5: (b"u", b"a", b"2023-11-14")}
     assert broken == {2: "a feature has more than one value", 3: "the record is no tf.Example"}
+
+
+def test_floats_are_dead_letters_where_digits_count(tmp_path):
+    records = [example(**ROW), example(**(ROW | {"timestamp": [1.7e9]}))]
+    log = str(write(tmp_path / "log.tfrecord", records))
+    [part] = check_log([log], Columns())
+    found = [canonicalise(b, log, DataConfig(log=log)) for b in read_blocks(part, Columns())]
+    letters = [(letter.row, letter.value) for _, some, _ in found for letter in some]
+    assert letters == [(2, "1700000000.0")]
+    assert sum(counts.rows_used for *_, counts in found) == 1
 
 
 def test_a_damaged_record_is_broken_and_a_damaged_length_ends_the_file(tmp_path):
