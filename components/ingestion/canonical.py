@@ -79,7 +79,7 @@ def canonicalise(
         used=used[features.TIMESTAMP],
         ignored=int(np.sum((problems.of_row == 0) & (meaning == IGNORED))),
         letters=letters,
-        in_finer_unit=_in_finer_unit(time) if data.timestamp_unit == "s" else {},
+        in_finer_unit=_in_finer_unit(time, data.timestamp_unit),
     )
     return used, letters, counts
 
@@ -125,13 +125,15 @@ def _time(values: pa.Array, unit: str, problems: Problems) -> pa.Array:
     return seconds
 
 
-def _in_finer_unit(seconds: pa.Array) -> dict[str, int]:
-    """How many times lie past 2100 in seconds, but not if they are in a finer unit."""
+def _in_finer_unit(seconds: pa.Array, unit: str) -> dict[str, int]:
+    """How many times lie past 2100 in the unit they were read in, but not in a finer one."""
     values = pc.fill_null(seconds, 0).to_numpy()
     found, above = {}, YEAR_2100
-    for unit in ("ms", "us"):
-        limit = YEAR_2100 * UNITS_PER_SECOND[unit]
-        found[unit] = int(np.sum((values >= above) & (values < limit)))
+    for finer, per_second in UNITS_PER_SECOND.items():
+        if per_second <= UNITS_PER_SECOND[unit]:
+            continue
+        limit = YEAR_2100 * per_second // UNITS_PER_SECOND[unit]
+        found[finer] = int(np.sum((values >= above) & (values < limit)))
         above = limit
     return found
 

@@ -1,13 +1,13 @@
 """What ingestion refuses, told from its summary."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 
 from components.ingestion.ingest import IngestConfig
 from components.ingestion.splits import SECONDS_PER_DAY
 from components.ingestion.summary import LogCounts, Summary
 from model import features
 
-# Seconds read as milliseconds or microseconds all fall into the first weeks of 1970.
+# Seconds read in a finer unit all fall into the first weeks of 1970.
 YEAR_1971 = 31_536_000
 
 
@@ -16,6 +16,7 @@ def complaint(summary: Summary, config: IngestConfig) -> str | None:
     return (
         summary.log.error
         or _wrong_unit(summary.log, config)
+        or _calendar_days(summary.log, config)
         or _bad_rows(summary.log, config)
         or _no_rows(summary.log)
         or _no_engagement(summary)
@@ -28,7 +29,7 @@ def _wrong_unit(log: LogCounts, config: IngestConfig) -> str | None:
     for finer, count in log.in_finer_unit.items():
         if 2 * count > log.rows_read:
             return (
-                f"{count} of {log.rows_read} timestamps lie past 2100 as seconds, but fit as "
+                f"{count} of {log.rows_read} timestamps lie past 2100 as {unit}, but fit as "
                 f"{finer}: set data.timestamp_unit to {finer!r} (it is {unit!r})."
             )
     if unit != "s" and log.latest is not None and log.latest < YEAR_1971:
@@ -37,6 +38,24 @@ def _wrong_unit(log: LogCounts, config: IngestConfig) -> str | None:
             f"such as 's' (it is {unit!r})."
         )
     return None
+
+
+def _calendar_days(log: LogCounts, config: IngestConfig) -> str | None:
+    if config.data.timestamp_unit != "s" or not (_is_day(log.earliest) and _is_day(log.latest)):
+        return None
+    return (
+        f"The timestamps, {log.earliest} to {log.latest}, are calendar days written as "
+        "numbers; as unix seconds they all lie in August 1970. Write them as text like 2026-01-31, "
+        "or as unix seconds."
+    )
+
+
+def _is_day(number: int | None) -> bool:
+    """Whether the number reads as year, month and day: eight digits, from 1970 to before 2100."""
+    try:
+        return 1970 <= date.fromisoformat(str(number)).year < 2100
+    except ValueError:
+        return False
 
 
 def _bad_rows(log: LogCounts, config: IngestConfig) -> str | None:

@@ -21,7 +21,7 @@ class LogCounts(BaseModel):
       rows_read: all rows, dead letters and ignored events too.
       dead_letters: rows that cannot be used, by reason.
       earliest, latest: unix seconds of the rows used; None when there are none.
-      in_finer_unit: rows whose time fits only if it is in `ms` or `us` and not in seconds.
+      in_finer_unit: rows whose time fits only if it is in this unit and not in the configured one.
       error: why a file could not be read to its end.
     """
 

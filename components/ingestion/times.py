@@ -5,9 +5,10 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000}
+UNITS_PER_SECOND = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
 YEAR_2100 = 4_102_444_800
-NUMBER = r"^\s*-?\d{1,18}(\.\d*)?\s*$"
+# Those that fit into an int64, but none that rounds up to 0.
+NUMBER = r"^\s*(-[1-9]\d{0,17}|\d{1,18}|[1-8]\d{18})(\.\d*)?\s*$"
 
 
 def to_seconds(values: pa.Array, unit: str) -> pa.Array:
@@ -16,7 +17,7 @@ def to_seconds(values: pa.Array, unit: str) -> pa.Array:
     Args:
       values: [rows] numbers in `unit`; ISO-8601 text, or text of numbers; or Arrow timestamps and
         dates. Times without a zone are UTC.
-      unit: `s`, `ms` or `us`, of numbers.
+      unit: of numbers, one of `UNITS_PER_SECOND`.
     """
     kind = values.type
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
@@ -34,7 +35,7 @@ def to_seconds(values: pa.Array, unit: str) -> pa.Array:
 
 
 def _whole(numbers: pa.Array) -> pa.Array:
-    usable = pc.less(pc.abs(numbers), 1e18)  # false for NaN and infinity
+    usable = pc.less(pc.abs(numbers), 2.0**63)  # false for NaN and infinity
     return pc.floor(pc.if_else(usable, numbers, None)).cast(pa.int64())
 
 
@@ -50,8 +51,9 @@ def _from_text(text: pa.Array, unit: str) -> pa.Array:
         return _from_numbers(text.cast(pa.int64()), unit)
     except pa.ArrowInvalid:
         is_number = pc.match_substring_regex(text, NUMBER)
-    trimmed = pc.utf8_trim_whitespace(pc.if_else(is_number, text, None))
-    seconds = _from_numbers(_whole(trimmed.cast(pa.float64())), unit)
+    # Not by way of a float: it would round nanoseconds up.
+    whole = pc.replace_substring_regex(pc.if_else(is_number, text, None), r"\s|\..*", "")
+    seconds = _from_numbers(whole.cast(pa.int64()), unit)
     if pc.all(pc.fill_null(is_number, True)).as_py():
         return seconds
     rest = pc.if_else(is_number, None, text).to_pandas()

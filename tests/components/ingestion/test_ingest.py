@@ -134,7 +134,7 @@ def refusal(tmp_path, columns, unit="s", split=LAST):
 
 @pytest.mark.parametrize(
     ("factor", "unit", "expected"),
-    [(1_000, "s", "'ms'"), (1_000_000, "s", "'us'"), (1, "ms", "coarser unit")],
+    [(10**3, "s", "'ms'"), (10**6, "s", "'us'"), (10**9, "s", "'ns'"), (1, "ms", "coarser unit")],
 )
 def test_a_wrong_timestamp_unit_is_named(tmp_path, factor, unit, expected):
     times = np.arange(1_700_000_000, 1_700_000_010) * factor

@@ -17,10 +17,14 @@ from components.ingestion.ingest import IngestConfig
 START = 1_700_006_400  # a midnight
 
 
-def ingest(folder: Path, data: DataConfig, rows: dict[str, list]) -> tuple[str | None, Path]:
+def ingest(
+    folder: Path,
+    data: DataConfig,
+    rows: dict[str, list],
+    split: SplitConfig = SplitConfig(eval_days=2, test_days=2),  # noqa: B008
+) -> tuple[str | None, Path]:
     """Ingests columns of rows; gives the reason to refuse them, and where the splits are."""
     pq.write_table(pa.table(rows), data.log)
-    split = SplitConfig(eval_days=2, test_days=2)
     chosen = IngestConfig(data=data, sessions=SessionsConfig(partitions=1), split=split)
     summary = run(chosen, folder / "examples")
     return complaint(summary, chosen), folder / "examples"
@@ -70,13 +74,31 @@ def test_times_as_text_and_floats(tmp_path, data, times):
 
 
 @pytest.mark.parametrize("kind", [int, str, float])
-@pytest.mark.parametrize(("unit", "factor"), [("ms", 10**3), ("us", 10**6)])
+@pytest.mark.parametrize(("unit", "factor"), [("ms", 10**3), ("us", 10**6), ("ns", 10**9)])
 def test_finer_times_are_recognised_and_named(tmp_path, data, unit, factor, kind):
     rows = daily(["u"], ["a"], lambda day: kind((START + day * DAY) * factor))
     refused, _ = ingest(tmp_path, data, rows)
     assert f"set data.timestamp_unit to '{unit}' (it is 's')" in refused
     right, _ = ingest(tmp_path, data.model_copy(update={"timestamp_unit": unit}), rows)
     assert right is None
+
+
+def test_a_unit_that_is_finer_than_the_one_that_is_said_is_recognised(tmp_path, data):
+    rows = daily(["u"], ["a"], lambda day: (START + day * DAY) * 10**9)
+    refused, _ = ingest(tmp_path, data.model_copy(update={"timestamp_unit": "ms"}), rows)
+    assert "past 2100 as ms, but fit as ns: set data.timestamp_unit to 'ns' (it is 'ms')" in refused
+
+
+@pytest.mark.parametrize("kind", [int, str])
+def test_calendar_days_as_numbers_are_named(tmp_path, data, kind):
+    rows = daily(["u"], ["a"], lambda day: kind(20240125 + day + 69 * (day > 6)))
+    last = SplitConfig(protocol="last-session")
+    refused, _ = ingest(tmp_path, data, rows, last)
+    assert "timestamps, 20240125 to 20240203, are calendar days written as numbers" in refused
+    # Not a day at one end: seconds, if odd ones.
+    rows["timestamp"] = [*rows["timestamp"][:9], kind(20240299)]
+    refused, _ = ingest(tmp_path, data, rows, last)
+    assert "calendar days" not in refused
 
 
 def test_seconds_that_are_said_to_be_finer_are_recognised(tmp_path, data):
