@@ -2,7 +2,7 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 import numpy as np
 import pyarrow as pa
@@ -67,17 +67,12 @@ def read_item_table(
       categorical: further columns that are categorical whatever their type.
 
     Raises:
-      ValueError: a column is missing or cannot be a feature, an id is missing or repeats, or the
-        file changed since the run began.
+      ValueError: a column is missing, stands twice or cannot be a feature, an id is missing or
+        repeats, or the file changed since the run began.
     """
     typed = set(features) - {item_id, *categorical}
     table = _read_table(path, expected_digest, typed)
-    missing = [n for n in (item_id, *features, *categorical) if n not in table.column_names]
-    if missing:
-        raise ValueError(
-            f"The item table {path} has no column {missing[0]!r}; it has {table.column_names}. "
-            "Set [data.item_table] item_id, features and categorical."
-        )
+    _check_names(path, table, (item_id, *features, *categorical))
     ids = _ids(table[item_id])
     if ids.null_count or pc.any(pc.equal(ids, "")).as_py():
         raise ValueError(f"The item table {path} has a row without {item_id!r}; remove it.")
@@ -99,10 +94,29 @@ def read_item_table(
 
 
 def read_titles(path: str, item_id: str, title: str) -> dict[str, str]:
-    """Titles by item id, for people to read."""
+    """Titles by item id, for people to read.
+
+    Raises:
+      ValueError: a column is missing or stands twice.
+    """
     table = _read_table(path, "")
+    _check_names(path, table, (item_id, title))
     titles = table[title].cast(pa.string()).to_pylist()
     return dict(zip(_ids(table[item_id]).to_pylist(), titles, strict=True))
+
+
+def _check_names(path: str, table: pa.Table, wanted: Iterable[str]) -> None:
+    for name in wanted:
+        found = table.column_names.count(name)
+        if not found:
+            raise ValueError(
+                f"The item table {path} has no column {name!r}; it has {table.column_names}. "
+                "Set [data.item_table] item_id, features, categorical and title."
+            )
+        if found > 1:
+            raise ValueError(
+                f"The item table {path} has {found} columns {name!r}; rename or remove all but one."
+            )
 
 
 def _ids(column: pa.ChunkedArray) -> pa.ChunkedArray:
@@ -146,7 +160,8 @@ def _read_table(path: str, expected_digest: str, typed: Collection[str] = ()) ->
         raise ValueError(f"The item table {path} changed while the run was going; run again.")
     source = pa.BufferReader(content)
     if path.endswith(".parquet"):
-        return pyarrow.parquet.read_table(source)
+        # read_table would refuse a name that stands twice also where it is not used.
+        return pyarrow.parquet.ParquetFile(source).read()
     # As text, so that an id or a code keeps its leading zeros; an empty field is a missing value.
     names = [n for n in pyarrow.csv.open_csv(source).schema.names if n not in typed]
     convert = pyarrow.csv.ConvertOptions(

@@ -19,7 +19,7 @@ from components.ingestion import spans
 from components.ingestion.log_reader import check_log
 from components.ingestion.schema import schema_text
 from components.publishing.latest_blessed import versions
-from model.item_table import digest, read_item_table
+from model.item_table import digest, read_item_table, read_titles
 from tfx_pipeline.config import Config
 from tfx_pipeline.console import StageProgress
 from tfx_pipeline.killed_runs import close_killed_runs
@@ -182,6 +182,8 @@ def _check_item_table(config: Config) -> str:
         raise DataError(f"There is no item table {table.path}; see data.item_table.path.")
     try:
         read_item_table(table.path, table.item_id, table.features, categorical=table.categorical)
+        if table.title is not None:
+            read_titles(table.path, table.item_id, table.title)
     except ValueError as error:
         raise DataError(str(error)) from None
     return digest(table.path)

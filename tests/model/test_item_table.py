@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
@@ -144,11 +145,27 @@ def test_the_empty_table_knows_no_item():
         ("item,brand\na,x\n", (), r"no column 'id'"),
         ("id,brand\na,x\na,y\n", (), "one row an item; 'id' repeats"),
         ("id,brand\n,x\n", (), "has a row without 'id'"),
+        ("id,brand,brand\na,x,y\n", ("brand",), r"items.csv has 2 columns 'brand'; rename or"),
+        ("id,id,brand\na,b,y\n", ("brand",), "has 2 columns 'id'"),
     ],
 )
 def test_tables_that_cannot_be_used(csv, text, features, message):
     with pytest.raises(ValueError, match=message):
         read_item_table(csv(text), "id", features)
+
+
+def test_a_name_that_stands_twice_is_refused_where_it_is_used(csv, tmp_path):
+    text = csv("id,brand,note,note\na,x,1,2\n")
+    pq.write_table(pacsv.read_csv(text), tmp_path / "items.parquet")
+    for path in (text, str(tmp_path / "items.parquet")):
+        assert read_item_table(path, "id", ("brand",)).categories == (("x",),)
+        assert read_titles(path, "id", "brand") == {"a": "x"}
+        with pytest.raises(ValueError, match="has 2 columns 'note'; rename or remove all but one"):
+            read_item_table(path, "id", ("note",))
+        with pytest.raises(ValueError, match="has 2 columns 'note'"):
+            read_titles(path, "id", "note")
+        with pytest.raises(ValueError, match="has no column 'name'"):
+            read_titles(path, "id", "name")
 
 
 def test_a_feature_of_a_type_that_cannot_be_one(parquet):

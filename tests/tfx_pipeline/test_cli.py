@@ -102,6 +102,15 @@ def test_models_and_rollback_without_a_model(sessionrec):
     assert (answer.code, answer.error) == (FAILURE, "There is no version in output/serving/shop.")
 
 
+def test_a_title_that_the_item_table_lacks_is_told_before_anything_runs(sessionrec):
+    Path("clicks.csv").write_text("user_id,item_id,timestamp\nu,i,1\n")
+    Path("items.csv").write_text("item_id,brand\ni,x\n")
+    table = 'data.item_table={path="items.csv", title="name"}'
+    answer = sessionrec("run", "--config", "shop.toml", "--set", table)
+    assert answer.code == FAILURE
+    assert "items.csv has no column 'name'; it has ['item_id', 'brand']" in answer.error
+
+
 @pytest.mark.parametrize("flags", [(), ("--user", "u1", "--history", "history.json")])
 def test_recommend_needs_a_user_or_a_history(sessionrec, flags):
     answer = sessionrec("recommend", "--config", "shop.toml", *flags)
