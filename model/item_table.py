@@ -60,20 +60,20 @@ def read_item_table(
 
     Args:
       path: local or remote, whatever TensorFlow's file system reads.
-      item_id: the column of item ids; must be unique.
+      item_id: the column of item ids, which must be unique; they become text as those of logs do.
       features: columns by whose type a feature is numeric (numbers) or categorical (any other); a
         CSV column is of numbers if all its values are.
       expected_digest: if given, `digest(path)` must equal it.
       categorical: further columns that are categorical whatever their type.
 
     Raises:
-      ValueError: a column is missing, stands twice or cannot be a feature, an id is missing or
-        repeats, or the file changed since the run began.
+      ValueError: a column is missing, stands twice or cannot be ids or a feature, an id is missing
+        or repeats, or the file changed since the run began.
     """
     typed = set(features) - {item_id, *categorical}
-    table = _read_table(path, expected_digest, typed)
+    table = _read_table(path, item_id, expected_digest, typed)
     _check_names(path, table, (item_id, *features, *categorical))
-    ids = _ids(table[item_id])
+    ids = _ids(table[item_id], f"column {item_id!r} of the item table {path}")
     if ids.null_count or pc.any(pc.equal(ids, "")).as_py():
         raise ValueError(f"The item table {path} has a row without {item_id!r}; remove it.")
     if pc.count_distinct(ids, mode="all").as_py() != len(ids):
@@ -97,12 +97,13 @@ def read_titles(path: str, item_id: str, title: str) -> dict[str, str]:
     """Titles by item id, for people to read.
 
     Raises:
-      ValueError: a column is missing or stands twice.
+      ValueError: a column is missing, stands twice or cannot be ids.
     """
-    table = _read_table(path, "")
+    table = _read_table(path, item_id)
     _check_names(path, table, (item_id, title))
     titles = table[title].cast(pa.string()).to_pylist()
-    return dict(zip(_ids(table[item_id]).to_pylist(), titles, strict=True))
+    ids = _ids(table[item_id], f"column {item_id!r} of the item table {path}")
+    return dict(zip(ids.to_pylist(), titles, strict=True))
 
 
 def _check_names(path: str, table: pa.Table, wanted: Iterable[str]) -> None:
@@ -119,11 +120,30 @@ def _check_names(path: str, table: pa.Table, wanted: Iterable[str]) -> None:
             )
 
 
-def _ids(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Ids as ingestion writes them: a whole number has no ".0", whatever holds it."""
-    if pa.types.is_floating(column.type):
-        column = column.cast(pa.int64())
-    return pc.replace_substring_regex(column.cast(pa.string()), r"^(-?\d+)\.0$", r"\1")
+def _ids(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
+    """Ids as ingestion writes them (components/ingestion/text.py), or they would match none.
+
+    Whole numbers of a float type or in a CSV, whose values are bytes, lose ".0"; other text stays
+    as it is. A float that is not finite is null.
+    """
+    kind = column.type
+    refusal = ValueError(
+        f"Ids must be text in UTF-8, integers or 64-bit floats. Received: {where} of {kind}."
+    )
+    if pa.types.is_float64(kind):
+        finite = pc.if_else(pc.is_finite(column), column, None)
+        is_whole = pc.and_(pc.equal(finite, pc.floor(finite)), pc.less(pc.abs(finite), 2.0**53))
+        digits = pc.if_else(is_whole, finite, None).cast(pa.int64()).cast(pa.string())
+        return pc.coalesce(digits, finite.cast(pa.string()))
+    if pa.types.is_floating(kind):
+        raise refusal
+    try:
+        text = column.cast(pa.string())
+    except pa.ArrowException:
+        raise refusal from None
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return pc.replace_substring_regex(text, r"^(-?\d+)\.0$", r"\1")
+    return text
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -154,7 +174,9 @@ def _standardise(column: pa.ChunkedArray) -> np.ndarray:
     return (number - known.mean()) / (known.std() or 1.0)
 
 
-def _read_table(path: str, expected_digest: str, typed: Collection[str] = ()) -> pa.Table:
+def _read_table(
+    path: str, item_id: str, expected_digest: str = "", typed: Collection[str] = ()
+) -> pa.Table:
     content = _read_bytes(path)
     if expected_digest and hashlib.sha256(content).hexdigest() != expected_digest:
         raise ValueError(f"The item table {path} changed while the run was going; run again.")
@@ -165,7 +187,9 @@ def _read_table(path: str, expected_digest: str, typed: Collection[str] = ()) ->
     # As text, so that an id or a code keeps its leading zeros; an empty field is a missing value.
     names = [n for n in pyarrow.csv.open_csv(source).schema.names if n not in typed]
     convert = pyarrow.csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()), null_values=[""], strings_can_be_null=True
+        column_types=dict.fromkeys(names, pa.string()) | {item_id: pa.binary()},
+        null_values=[""],
+        strings_can_be_null=True,
     )
     return pyarrow.csv.read_csv(pa.BufferReader(content), convert_options=convert)
 

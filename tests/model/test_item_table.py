@@ -7,7 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
-from components.config import ItemTable
+from components.config import Columns, ItemTable
+from components.ingestion.log_reader import check_log, read_blocks
+from components.ingestion.text import as_text
 from model.item_table import EMPTY, digest, read_item_table, read_titles
 from model.preprocessing import load_item_table
 
@@ -92,20 +94,51 @@ def test_numbers_that_are_none(parquet):
 
 
 @pytest.mark.parametrize(
-    "ids",
+    ("ids", "expected"),
     [
-        pa.array([1, 20_000_000], pa.int64()),
-        pa.array([1.0, 2e7], pa.float64()),
-        pa.array(["1", "20000000"]),
-        pa.array(["1.0", "20000000.0"]),
-        pa.array(["1", "20000000"]).dictionary_encode(),
+        (pa.array([1, 20_000_000], pa.int64()), ("1", "20000000")),
+        (pa.array([1.0, 2e7], pa.float64()), ("1", "20000000")),
+        (pa.array([1.5, 1e300], pa.float64()), ("1.5", "1e+300")),
+        (pa.array(["1", "20000000"]), ("1", "20000000")),
+        (pa.array(["1.0", "20000000.0"]), ("1.0", "20000000.0")),
+        (pa.array([b"1.0", b"v1.0"]), ("1", "v1.0")),
+        (pa.array(["1.0", "20000000"]).dictionary_encode(), ("1.0", "20000000")),
     ],
-    ids=lambda ids: str(ids.type),
+    ids=lambda ids: str(getattr(ids, "type", ids)),
 )
-def test_parquet_ids_of_any_type_are_read_as_ingestion_writes_them(parquet, ids):
+def test_parquet_ids_of_any_type_are_read_as_ingestion_writes_them(parquet, ids, expected):
+    assert tuple(as_text(ids)[0].to_pylist()) == expected
     path = parquet(item_id=ids, title=["x", None])
-    assert read_item_table(path, "item_id", ()).item_ids == ("1", "20000000")
-    assert read_titles(path, "item_id", "title") == {"1": "x", "20000000": None}
+    assert read_item_table(path, "item_id", ()).item_ids == expected
+    assert read_titles(path, "item_id", "title") == {expected[0]: "x", expected[1]: None}
+
+
+def test_ids_of_a_csv_are_read_as_ingestion_writes_them(csv):
+    path = csv("item_id,user_id,timestamp\n5.0,u,1\n007,u,2\n5.05,u,3\n\u5bff,u,4\n")
+    [part] = check_log([path], Columns())
+    [block] = read_blocks(part, Columns())
+    ingested = as_text(block.columns["item_id"])[0].to_pylist()
+    assert read_item_table(path, "item_id", ()).item_ids == tuple(ingested)
+    assert ingested == ["5", "007", "5.05", "\u5bff"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        (
+            pa.array([1, 2], pa.float32()),
+            "Received: column 'item_id' of the item table .* of float",
+        ),
+        (pa.array([np.float16(1)]), "64-bit floats. Received: .* of halffloat"),
+        (pa.array([b"\xff"]), "text in UTF-8.* Received: .* of binary"),
+        (pa.array([["a"]]), "Received: .* of list"),
+        (pa.array([1.0, np.inf]), "has a row without 'item_id'"),
+    ],
+    ids=lambda ids: str(getattr(ids, "type", "")),
+)
+def test_ids_that_cannot_be_used(parquet, ids, message):
+    with pytest.raises(ValueError, match=message):
+        read_item_table(parquet(item_id=ids), "item_id", ())
 
 
 def test_null_features(parquet):
