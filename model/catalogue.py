@@ -45,7 +45,8 @@ def build(
     """Read the vocabulary file and count the training data, batches of Transform's output.
 
     Raises:
-      ValueError: no item is in enough sessions to be in the vocabulary.
+      ValueError: no item is in enough sessions to be in the vocabulary, or the item table has none
+        of those that are.
     """
     with tf.io.gfile.GFile(vocabulary_path, "rb") as file:
         ids = tuple(line.decode() for line in file.read().split(b"\n")[:-1])
@@ -63,6 +64,12 @@ def _rows(ids: tuple[str, ...], table: ItemTable) -> np.ndarray:
     position = {item_id: row for row, item_id in enumerate(table.item_ids, UNKNOWN_ROW + 1)}
     row = np.full(len(ids) + 2, UNKNOWN_ROW, np.int64)
     row[1:-1] = [position.get(item_id, UNKNOWN_ROW) for item_id in ids]
+    if table.item_ids and np.all(row == UNKNOWN_ROW):
+        raise ValueError(
+            f"None of the item table's {len(table.item_ids)} items is among the {len(ids)} of the "
+            f"vocabulary: {table.item_ids[0]!r} is the first of the table's ids, {ids[0]!r} of the "
+            "log's. Write them alike or leave out [data.item_table]."
+        )
     return row
 
 

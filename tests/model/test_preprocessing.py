@@ -138,6 +138,15 @@ def test_catalogue_counts_engaged_sessions(transformed, item_table, train):
     assert built.followers is None
 
 
+def test_an_item_table_of_other_items_is_refused(transformed, train, tmp_path):
+    (tmp_path / "items.csv").write_text("item_id,brand\nA,x\nB,y\n")
+    table = read_item_table(str(tmp_path / "items.csv"), "item_id", ("brand",))
+    data = tf.data.Dataset.from_tensors(train)
+    message = r"None of the item table's 2 items is among the 3 of the vocabulary: 'A' .* 'a' of"
+    with pytest.raises(ValueError, match=message):
+        catalogue.build(vocabulary_path(transformed), table, data, ModelConfig(periods=PERIODS))
+
+
 @pytest.mark.slow
 def test_no_item_is_frequent_enough(tmp_path):
     users = [example([(0, [("a", 1), ("b", 0)])])]
