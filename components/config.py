@@ -66,7 +66,7 @@ class Events(_Section):
 class ItemTable(_Section):
     """Features per item: a Parquet or CSV file with one row an item."""
 
-    path: str
+    path: str = Field(description="ends in .parquet, .pq, .csv, .csv.gz or .csv.zst")
     item_id: str = "item_id"
     features: tuple[str, ...] = Field(
         (), description="feature columns: of numbers numeric, of anything else categorical"

@@ -1,15 +1,13 @@
 """Item features: from the item table's file to the codes and numbers that the model reads."""
 
 import dataclasses
-import hashlib
-from collections.abc import Collection, Iterable
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv
-import pyarrow.parquet
 import tensorflow as tf
+
+from model.item_file import read_columns
 
 UNKNOWN_ROW = 0
 
@@ -44,11 +42,6 @@ class ItemTable:
 EMPTY = ItemTable((), np.zeros((1, 0), np.int32), (), np.zeros((1, 0), np.float32))
 
 
-def digest(path: str) -> str:
-    """SHA-256 of the file, so that a changed item table is noticed wherever it is read."""
-    return hashlib.sha256(_read_bytes(path)).hexdigest()
-
-
 def read_item_table(
     path: str,
     item_id: str,
@@ -62,18 +55,16 @@ def read_item_table(
       path: local or remote, whatever TensorFlow's file system reads.
       item_id: the column of item ids, which must be unique; they become text as those of logs do.
       features: columns by whose type a feature is numeric (numbers) or categorical (any other); a
-        CSV column is of numbers if all its values are.
-      expected_digest: if given, `digest(path)` must equal it.
+        CSV column is of numbers if all its values are, and refused if only most are.
+      expected_digest: if given, `item_file.digest(path)` must equal it.
       categorical: further columns that are categorical whatever their type.
 
     Raises:
-      ValueError: a column is missing, stands twice or cannot be ids or a feature, an id is missing
-        or repeats, or the file changed since the run began.
+      ValueError: as `item_file.read_columns`; a column cannot be a feature, or an id is missing or
+        repeats.
     """
     typed = set(features) - {item_id, *categorical}
-    table = _read_table(path, item_id, expected_digest, typed)
-    _check_names(path, table, (item_id, *features, *categorical))
-    ids = _ids(table[item_id], f"column {item_id!r} of the item table {path}")
+    ids, table = read_columns(path, item_id, (*features, *categorical), typed, expected_digest)
     if ids.null_count or pc.any(pc.equal(ids, "")).as_py():
         raise ValueError(f"The item table {path} has a row without {item_id!r}; remove it.")
     if pc.count_distinct(ids, mode="all").as_py() != len(ids):
@@ -97,53 +88,11 @@ def read_titles(path: str, item_id: str, title: str) -> dict[str, str]:
     """Titles by item id, for people to read.
 
     Raises:
-      ValueError: a column is missing, stands twice or cannot be ids.
+      ValueError: as `item_file.read_columns`.
     """
-    table = _read_table(path, item_id)
-    _check_names(path, table, (item_id, title))
-    titles = table[title].cast(pa.string()).to_pylist()
-    ids = _ids(table[item_id], f"column {item_id!r} of the item table {path}")
-    return dict(zip(ids.to_pylist(), titles, strict=True))
-
-
-def _check_names(path: str, table: pa.Table, wanted: Iterable[str]) -> None:
-    for name in wanted:
-        found = table.column_names.count(name)
-        if not found:
-            raise ValueError(
-                f"The item table {path} has no column {name!r}; it has {table.column_names}. "
-                "Set [data.item_table] item_id, features, categorical and title."
-            )
-        if found > 1:
-            raise ValueError(
-                f"The item table {path} has {found} columns {name!r}; rename or remove all but one."
-            )
-
-
-def _ids(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
-    """Ids as ingestion writes them (components/ingestion/text.py), or they would match none.
-
-    Whole numbers of a float type or in a CSV, whose values are bytes, lose ".0"; other text stays
-    as it is. A float that is not finite is null.
-    """
-    kind = column.type
-    refusal = ValueError(
-        f"Ids must be text in UTF-8, integers or 64-bit floats. Received: {where} of {kind}."
-    )
-    if pa.types.is_float64(kind):
-        finite = pc.if_else(pc.is_finite(column), column, None)
-        is_whole = pc.and_(pc.equal(finite, pc.floor(finite)), pc.less(pc.abs(finite), 2.0**53))
-        digits = pc.if_else(is_whole, finite, None).cast(pa.int64()).cast(pa.string())
-        return pc.coalesce(digits, finite.cast(pa.string()))
-    if pa.types.is_floating(kind):
-        raise refusal
-    try:
-        text = column.cast(pa.string())
-    except pa.ArrowException:
-        raise refusal from None
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
-        return pc.replace_substring_regex(text, r"^(-?\d+)\.0$", r"\1")
-    return text
+    ids, table = read_columns(path, item_id, (title,))
+    titles = table[title].cast(pa.string())
+    return dict(zip(ids.to_pylist(), titles.to_pylist(), strict=True))
 
 
 def _is_number(kind: pa.DataType) -> bool:
@@ -172,28 +121,3 @@ def _standardise(column: pa.ChunkedArray) -> np.ndarray:
     if not len(known):
         return number
     return (number - known.mean()) / (known.std() or 1.0)
-
-
-def _read_table(
-    path: str, item_id: str, expected_digest: str = "", typed: Collection[str] = ()
-) -> pa.Table:
-    content = _read_bytes(path)
-    if expected_digest and hashlib.sha256(content).hexdigest() != expected_digest:
-        raise ValueError(f"The item table {path} changed while the run was going; run again.")
-    source = pa.BufferReader(content)
-    if path.endswith(".parquet"):
-        # read_table would refuse a name that stands twice also where it is not used.
-        return pyarrow.parquet.ParquetFile(source).read()
-    # As text, so that an id or a code keeps its leading zeros; an empty field is a missing value.
-    names = [n for n in pyarrow.csv.open_csv(source).schema.names if n not in typed]
-    convert = pyarrow.csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()) | {item_id: pa.binary()},
-        null_values=[""],
-        strings_can_be_null=True,
-    )
-    return pyarrow.csv.read_csv(pa.BufferReader(content), convert_options=convert)
-
-
-def _read_bytes(path: str) -> bytes:
-    with tf.io.gfile.GFile(path, "rb") as file:
-        return file.read()

@@ -19,7 +19,8 @@ from components.ingestion import spans
 from components.ingestion.log_reader import check_log
 from components.ingestion.schema import schema_text
 from components.publishing.latest_blessed import versions
-from model.item_table import digest, read_item_table, read_titles
+from model.item_file import digest
+from model.item_table import read_item_table, read_titles
 from tfx_pipeline.config import Config
 from tfx_pipeline.console import StageProgress
 from tfx_pipeline.killed_runs import close_killed_runs

@@ -57,7 +57,7 @@ def create_pipeline(
     Args:
       config: everything that decides the result.
       schema: of what ingestion writes, in protobuf's text format.
-      item_table_digest: `model.item_table.digest` of the item table, so that a changed table is
+      item_table_digest: `model.item_file.digest` of the item table, so that a changed table is
         not answered from the cache.
       known_version: the newest version in the serving folder, for the same reason.
       parameters: in place of the configuration's values.

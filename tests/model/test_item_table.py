@@ -10,7 +10,8 @@ import tensorflow as tf
 from components.config import Columns, ItemTable
 from components.ingestion.log_reader import check_log, read_blocks
 from components.ingestion.text import as_text
-from model.item_table import EMPTY, digest, read_item_table, read_titles
+from model.item_file import digest
+from model.item_table import EMPTY, read_item_table, read_titles
 from model.preprocessing import load_item_table
 
 FEATURES = ("price", "size", "brand")
@@ -139,6 +140,45 @@ def test_ids_of_a_csv_are_read_as_ingestion_writes_them(csv):
 def test_ids_that_cannot_be_used(parquet, ids, message):
     with pytest.raises(ValueError, match=message):
         read_item_table(parquet(item_id=ids), "item_id", ())
+
+
+@pytest.mark.parametrize("ending", ["parquet", "pq", "csv", "csv.gz", "csv.zst"])
+def test_the_forms_of_logs(tmp_path, ending):
+    path = str(tmp_path / f"items.{ending}")
+    rows = pa.table({"item_id": ["a", "b"], "price": [1.0, 3.0]})
+    if "csv" in ending:
+        with pa.output_stream(path) as file:  # compresses by the name
+            pacsv.write_csv(rows, file)
+    else:
+        pq.write_table(rows, path)
+    table = read_item_table(path, "item_id", ("price",))
+    assert table.item_ids == ("a", "b")
+    assert table.numbers[1:].tolist() == [[-1], [1]]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("items.tsv", r"of no form .*: \*.parquet, \*.pq, \*.csv, \*.csv.gz, \*.csv.zst"),
+        ("items.csv.gz", "items.csv.gz cannot be read: zlib inflate failed"),
+        ("items.pq", "items.pq cannot be read: Parquet"),
+        ("items.csv", "items.csv cannot be read: .* Expected 2 columns, got 1"),
+    ],
+)
+def test_files_of_another_form_than_their_name_says(tmp_path, name, message):
+    (tmp_path / name).write_text("item_id,price\na\n")
+    with pytest.raises(ValueError, match=message):
+        read_item_table(str(tmp_path / name), "item_id", ())
+
+
+def test_numbers_of_a_csv_with_a_few_that_are_none(csv):
+    path = csv("id,price,size\na,1.5,42\nb,2e3,M\nc,NA,44\nd,-7,L\ne,,\n")
+    message = r"'price' .* has 4 different values, all numbers but 1, such as 'NA'. Leave"
+    with pytest.raises(ValueError, match=message):
+        read_item_table(path, "id", ("price",))
+    assert read_item_table(path, "id", (), categorical=("price",)).codes.shape == (6, 1)
+    # As many sizes are numbers as are none: text.
+    assert read_item_table(path, "id", ("size",)).categories == (("42", "44", "L", "M"),)
 
 
 def test_null_features(parquet):
