@@ -12,7 +12,6 @@ import tensorflow as tf
 # The forms of logs, by the same endings (components/ingestion/formats).
 PARQUET = (".parquet", ".pq")
 CODECS = {".csv": None, ".csv.gz": "gzip", ".csv.zst": "zstd"}
-NUMBER = r"^\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*$"
 
 
 def digest(path: str) -> str:
@@ -38,7 +37,7 @@ def read_columns(
 
     Raises:
       ValueError: the file is of another form, cannot be read or changed since the run began; a
-        column is missing, stands twice, cannot be ids or is of numbers but for a few values.
+        column is missing, stands twice or cannot be ids.
     """
     content = _read_bytes(path)
     if expected_digest and hashlib.sha256(content).hexdigest() != expected_digest:
@@ -61,37 +60,21 @@ def _parse(path: str, content: bytes, item_id: str, typed: Collection[str]) -> p
     for ending, codec in CODECS.items():
         if path.endswith(ending):
             plain = pa.input_stream(pa.py_buffer(content), compression=codec).read()
-            return _parse_csv(path, plain, item_id, typed)
+            return _parse_csv(plain, item_id, typed)
     raise ValueError(
         f"The item table {path} is of no form that can be read, by its name: "
         f"*{', *'.join((*PARQUET, *CODECS))}."
     )
 
 
-def _parse_csv(path: str, content: bytes, item_id: str, typed: Collection[str]) -> pa.Table:
+def _parse_csv(content: bytes, item_id: str, typed: Collection[str]) -> pa.Table:
     # As text, so that a code keeps its leading zeros; an empty field is a missing value.
     names = pyarrow.csv.open_csv(pa.BufferReader(content)).schema.names
     types = {name: pa.string() for name in names if name not in typed}
     convert = pyarrow.csv.ConvertOptions(
         column_types=types | {item_id: pa.binary()}, null_values=[""], strings_can_be_null=True
     )
-    table = pyarrow.csv.read_csv(pa.BufferReader(content), convert_options=convert)
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if name in typed and pa.types.is_string(column.type):
-            _check_text(path, name, column)
-    return table
-
-
-def _check_text(path: str, name: str, column: pa.ChunkedArray) -> None:
-    """Refuse text that is so only for a few values, such as a price of 'NA'."""
-    values = pc.unique(column.drop_null())
-    others = values.filter(pc.invert(pc.match_substring_regex(values, NUMBER)))
-    if 2 * len(others) < len(values):
-        raise ValueError(
-            f"Column {name!r} of the item table {path} has {len(values)} different values, all "
-            f"numbers but {len(others)}, such as {others[0].as_py()!r}. Leave missing ones empty, "
-            "or name the column in [data.item_table] categorical."
-        )
+    return pyarrow.csv.read_csv(pa.BufferReader(content), convert_options=convert)
 
 
 def _check_name(path: str, name: str, names: list[str]) -> None:

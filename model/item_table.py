@@ -55,7 +55,7 @@ def read_item_table(
       path: local or remote, whatever TensorFlow's file system reads.
       item_id: the column of item ids, which must be unique; they become text as those of logs do.
       features: columns by whose type a feature is numeric (numbers) or categorical (any other); a
-        CSV column is of numbers if all its values are, and refused if only most are.
+        CSV column is of numbers if all its values are.
       expected_digest: if given, `item_file.digest(path)` must equal it.
       categorical: further columns that are categorical whatever their type.
 

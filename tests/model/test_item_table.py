@@ -171,14 +171,10 @@ def test_files_of_another_form_than_their_name_says(tmp_path, name, message):
         read_item_table(str(tmp_path / name), "item_id", ())
 
 
-def test_numbers_of_a_csv_with_a_few_that_are_none(csv):
-    path = csv("id,price,size\na,1.5,42\nb,2e3,M\nc,NA,44\nd,-7,L\ne,,\n")
-    message = r"'price' .* has 4 different values, all numbers but 1, such as 'NA'. Leave"
-    with pytest.raises(ValueError, match=message):
-        read_item_table(path, "id", ("price",))
-    assert read_item_table(path, "id", (), categorical=("price",)).codes.shape == (6, 1)
-    # As many sizes are numbers as are none: text.
-    assert read_item_table(path, "id", ("size",)).categories == (("42", "44", "L", "M"),)
+def test_one_value_that_is_no_number_makes_a_column_of_a_csv_categorical(csv):
+    table = read_item_table(csv("id,price\na,1.5\nb,2\nc,NA\nd,\n"), "id", ("price",))
+    assert table.categories == (("1.5", "2", "NA"),)
+    assert table.codes[:, 0].tolist() == [0, 1, 2, 3, 0]
 
 
 def test_null_features(parquet):
