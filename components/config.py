@@ -70,8 +70,8 @@ class ItemTable(_Section):
     item_id: str = "item_id"
     features: tuple[str, ...] = Field(
         (),
-        description="feature columns: of numbers numeric, of anything else categorical; in a CSV an "
-        "empty field is missing, and one that says NA makes its column categorical",
+        description="feature columns: of numbers numeric, of anything else categorical; in a CSV "
+        "an empty field is missing, and one that says NA makes its column categorical",
     )
     categorical: tuple[str, ...] = Field(
         (), description="further feature columns whose numbers are codes and not quantities"

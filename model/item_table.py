@@ -22,12 +22,14 @@ class ItemTable:
       categories: per categorical feature, the values of its codes 1, 2, ...
       numbers: numeric features, standardised over the file, float32, [M + 1, numeric]; NaN is a
         missing value.
+      columns: names of the categorical features, then of the numeric ones.
     """
 
     item_ids: tuple[str, ...]
     codes: np.ndarray
     categories: tuple[tuple[str, ...], ...]
     numbers: np.ndarray
+    columns: tuple[str, ...]
 
     def lookup(self) -> tf.lookup.StaticHashTable:
         """Item id -> row, in the graph: string [...] -> int64 [...]."""
@@ -39,7 +41,7 @@ class ItemTable:
         )
 
 
-EMPTY = ItemTable((), np.zeros((1, 0), np.int32), (), np.zeros((1, 0), np.float32))
+EMPTY = ItemTable((), np.zeros((1, 0), np.int32), (), np.zeros((1, 0), np.float32), ())
 
 
 def read_item_table(
@@ -81,7 +83,8 @@ def read_item_table(
     numbers = np.full((len(ids) + 1, len(numeric)), np.nan, np.float32)
     for position, name in enumerate(numeric):
         numbers[1:, position] = _standardise(table[name])
-    return ItemTable(tuple(ids.to_pylist()), codes, tuple(categories), numbers)
+    columns = (*coded, *numeric)
+    return ItemTable(tuple(ids.to_pylist()), codes, tuple(categories), numbers, columns)
 
 
 def read_titles(path: str, item_id: str, title: str) -> dict[str, str]:

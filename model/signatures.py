@@ -60,7 +60,7 @@ class Servable:
             features.PADDING_ITEM_ID,
         )
         self._row_of = catalogue.table.lookup()
-        self._categories = catalogue.table.categories
+        self._table = catalogue.table
 
     @tf.function(input_signature=[EXAMPLES], autograph=False)
     def serving_default(self, examples: tf.Tensor) -> dict:
@@ -132,10 +132,12 @@ class Servable:
         signatures = {name: getattr(self, name).get_concrete_function() for name in names}
         state = tf.Module()
         state.weights = self.model.variables
-        # What the rows of the categories' embeddings are of, for a training that starts from them.
-        state.categories = [
-            tf.Variable(values, trainable=False, dtype=tf.string) for values in self._categories
-        ]
+        # What weights of item features are of, for a training that starts from them.
+        table = self._table
+        state.feature_columns, *state.categories = (
+            tf.Variable(names, trainable=False, dtype=tf.string)
+            for names in (table.columns, *table.categories)
+        )
         state.resources = [
             self._transform_layer,
             self._index,

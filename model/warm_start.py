@@ -35,12 +35,18 @@ def warm_start(model: tf.keras.Model, items: Catalogue, base: str, vocabulary: s
       vocabulary: name of the vocabulary's file among the assets of `base`.
 
     Raises:
-      ValueError: `base` has other weights.
+      ValueError: `base` has other weights, or other item features, their order included.
     """
     with tf.io.gfile.GFile(os.path.join(base, "assets", vocabulary), "rb") as file:
         old_ids = [line.decode() for line in file.read().split(b"\n")[:-1]]
     saved = tf.saved_model.load(base)
-    old_categories = [[value.decode() for value in values.numpy()] for values in saved.categories]
+    old_columns, *old_categories = (
+        tuple(name.decode() for name in names.numpy())
+        for names in (saved.feature_columns, *saved.categories)
+    )
+    if old_columns != items.table.columns:
+        difference = f"item features {', '.join(old_columns) or 'none'} and the new one"
+        raise _other_model(base, f"{difference} {', '.join(items.table.columns) or 'none'}")
     old = [weight for weight in saved.weights if weight.trainable]
     new = [weight for weight in model.variables if weight.trainable]
     if len(old) != len(new):

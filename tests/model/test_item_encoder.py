@@ -26,7 +26,7 @@ CONFIG = ModelConfig(dim=4, feature_dim=2)
 def encoder(codes: np.ndarray = CODES, numbers: np.ndarray = NUMBERS) -> ItemEncoder:
     tf.keras.utils.set_random_seed(0)
     categories = tuple(tuple("abc"[: column.max()]) for column in codes.T)
-    items = ItemEncoder(CONFIG, V, ItemTable((), codes, categories, numbers))
+    items = ItemEncoder(CONFIG, V, ItemTable((), codes, categories, numbers, tuple("abc")))
     items(tf.constant([1]), tf.constant([0]))
     return items
 

@@ -14,7 +14,7 @@ from model.warm_start import KEPT, warm_start
 
 def items(ids: str, values: str = "xy") -> Catalogue:
     """Items of one letter, and a category with values of one letter."""
-    table = dataclasses.replace(EMPTY, categories=(tuple(values),))
+    table = dataclasses.replace(EMPTY, categories=(tuple(values),), columns=("brand",))
     return dataclasses.replace(catalogue([1] * len(ids), table), item_ids=tuple(ids))
 
 
@@ -50,6 +50,7 @@ def base(tmp_path):
     saved = tf.Module()
     saved.weights = made.variables
     saved.categories = [tf.Variable(values) for values in of.table.categories]
+    saved.feature_columns = tf.Variable(of.table.columns)
     tf.saved_model.save(saved, str(tmp_path))
     (tmp_path / "assets" / "items").write_text("a\nb\nc\n")
     return str(tmp_path)
@@ -84,6 +85,13 @@ def test_rows_follow_their_categories(base, values, rows):
     made = model(of)
     warm_start(made, of, base, "items")
     np.testing.assert_allclose(made.category.embeddings[:, 0], moved(rows), rtol=1e-6)
+
+
+def test_another_column_with_as_many_values_is_an_error(base):
+    of = items("abc")
+    renamed = dataclasses.replace(of, table=dataclasses.replace(of.table, columns=("size",)))
+    with pytest.raises(ValueError, match="has item features brand and the new one size: "):
+        warm_start(model(renamed), renamed, base, "items")
 
 
 def test_another_width_is_an_error(base):
