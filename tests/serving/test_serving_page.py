@@ -14,7 +14,9 @@ from peers import flags
 from serving_models import publish
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
-from serving.client import RecommenderClient, Request
+from model import features
+from serving.client import Event, RecommenderClient, Request
+from serving.requests import encode_request
 from serving.server.config import MonitoringConfig, SSLConfig, check_models
 from serving.server.flags import Flags, parse_flags
 from serving.server.model_server import ModelServer
@@ -81,18 +83,31 @@ def test_the_settings_shown_are_valid():
 
 
 def test_the_client_programs_run(recommender, tmp_path):
-    blocking, asynchronous = PROGRAMS
+    blocking, asynchronous, plain = PROGRAMS
     authority = Authority()
     config = authority.ssl_config(tmp_path / "ssl.config", client_verify=True)
     with ModelServer(flags(recommender, MODEL)) as server:
         names = {"TARGET": server.target, "MODEL": MODEL}
         exec(blocking, names)
         assert [item.item_id for item in names["best"]] == ["a", "b", "c", "d"]
+        exec(plain, names)
+        assert names["items"] == ["a", "b", "c", "d"]
+    sessions = [
+        [Event("995242", 1514000000), Event("1082185", 1514000000)],
+        [Event("856942", 1514090000, engaged=False)],
+    ]
+    ours = encode_request(Request("me", sessions, 1514700000))
+    assert names["example"] == tf.train.Example.FromString(ours)
     with ModelServer(flags(recommender, MODEL, ssl_config_file=config)) as server:
         credentials = authority.mutual_credentials()
         names = {"TARGET": server.target, "MODEL": MODEL, "CREDENTIALS": credentials}
         exec(asynchronous, names)
         assert len(names["answers"]) == 10
+
+
+def test_the_page_names_every_feature_of_a_request():
+    table = PAGE.split("| feature |")[1].split("\n\n")[0]
+    assert re.findall(r"^\| `(\w+)`", table, re.M) == list(features.REQUEST_FEATURES)
 
 
 def test_the_files_it_names_exist():
