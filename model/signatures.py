@@ -165,15 +165,19 @@ class Servable:
         """
         parsed = tf.io.parse_example(examples, self._spec | self._flat_spec)
         *events, lengths = [parsed.pop(name) for name in self._flat_spec]
-        checks = [
-            tf.debugging.assert_positive(lengths.flat_values, "session_length must be at least 1"),
-            tf.debugging.assert_equal(
-                tf.stack([of_users.row_lengths() for of_users in events], axis=1),  # [B, features]
-                tf.reduce_sum(lengths, axis=1, keepdims=True),
-                f"session_length must add up to the number of {', '.join(features.EVENT_FEATURES)}",
-            ),
-        ]
-        with tf.control_dependencies(checks):
+        count = tf.stack([of_users.row_lengths() for of_users in events], axis=1)  # [B, features]
+        # Of lengths up to the number of all events no sum overflows.
+        most = tf.size(events[0].flat_values, tf.int64)
+        is_length = tf.logical_and(lengths.flat_values >= 1, lengths.flat_values <= most)
+        is_sum = tf.equal(count, tf.reduce_sum(lengths, axis=1, keepdims=True))
+        check = tf.debugging.Assert(
+            tf.logical_and(tf.reduce_all(is_length), tf.reduce_all(is_sum)),
+            [
+                "Each session_length must be at least 1, and a user's must add up to the number of "
+                f"values of {', '.join(features.EVENT_FEATURES)}."
+            ],
+        )
+        with tf.control_dependencies([check]):
             return tf.nest.map_structure(tf.identity, parsed, expand_composites=True)
 
     def _best(self, reading: Reading, excluded: tf.Tensor) -> dict:

@@ -87,10 +87,18 @@ def test_users_alone_and_together(call, signature):
         lambda lists: lists["session_length"].value.__setitem__(0, 1),
         lambda lists: lists["session_length"].value.append(1),
         lambda lists: lists["session_length"].value.append(0),
+        lambda lists: lists["session_length"].value.extend([2**62] * 4),
         lambda lists: lists["timestamp"].value.append(NOW),
         lambda lists: lists["engaged"].value.pop(),
     ],
-    ids=["too few", "too many", "empty session", "another time", "no engagement"],
+    ids=[
+        "too few",
+        "too many",
+        "empty session",
+        "a sum that overflows",
+        "another time",
+        "no engagement",
+    ],
 )
 def test_lists_of_a_user_that_do_not_fit_are_refused(call, change):
     """They would be read as events of the next user of the request."""
@@ -98,7 +106,7 @@ def test_lists_of_a_user_that_do_not_fit_are_refused(call, change):
     feature = wrong.features.feature
     change({name: feature[name].int64_list for name in feature if name != "item_id"})
     for users in ([wrong.SerializeToString()], [wrong.SerializeToString(), LONG]):
-        with pytest.raises(tf.errors.InvalidArgumentError, match="session_length must"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="session_length must be"):
             call("serving_default", users)
 
 
