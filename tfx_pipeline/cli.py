@@ -194,7 +194,7 @@ def monitor(
     settings = load(config, set_)
     with quiet(log_in(Path(settings.run_folder))) as console:
         from tfx_pipeline.main_job import monitoring_table
-        from tfx_pipeline.monitor import monitor
+        from tfx_pipeline.monitor import NOT_JUDGED, monitor
         from tfx_pipeline.runs import RunError
 
         try:
@@ -202,6 +202,8 @@ def monitor(
         except (DataError, RunError) as error:
             console.fail(str(error))
         console.print(monitoring_table(found))
+        if not found.are_lists_judged:
+            console.print(NOT_JUDGED)
         for alert in found.alerts:
             console.print(f"alert: {alert.name}: {alert.served}, {alert.limit}")
         sys.exit(ALERT if found.alerts else 0)

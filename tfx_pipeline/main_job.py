@@ -81,8 +81,8 @@ def monitoring_table(found: Monitoring) -> Table:
     """What monitoring compared."""
     table = Table(
         *("measure", "served", "evaluation", "limit", ""),
-        title=f"{found.requests:,} requests to the model that serves, {found.with_outcome:,} with "
-        f"a list and a next session; {found.others:,} to others left out",
+        title=f"{found.requests:,} requests to the model that serves ({found.others:,} to others "
+        f"left out), {found.with_outcome:,} with an unrestricted list and a next session",
         title_justify="left",
     )
     for measure in found.measures:

@@ -13,11 +13,10 @@ from tfx_pipeline.config import Config
 from tfx_pipeline.evaluation import CANDIDATE
 from tfx_pipeline.lineage import fingerprint
 from tfx_pipeline.results import OVERALL
-from tfx_pipeline.runs import EVALUATION, EXAMPLES, Run, RunError, all_runs
+from tfx_pipeline.runs import EVALUATION, EXAMPLES, REMOVED, Run, RunError, all_runs
 
 MODEL_FILE = "saved_model.pb"
 NOT_KNOWN = "not known: the metadata store has no run that pushed it"
-REMOVED = "not known: the run's folder of it was removed"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,10 +98,10 @@ def _lineage(run: Run | None, cutoff: int) -> dict[str, str]:
         return {"run": NOT_KNOWN}
     return {
         "run": run.run_id,
-        "data": _data(run) if EXAMPLES in run.outputs else REMOVED,
+        "data": _data(run) if run.has(EXAMPLES) else REMOVED,
         "settings": fingerprint(run.settings) if run.settings else "not noted",
         "code": run.code or "not noted",
-        "metrics": _metrics(run, cutoff) if EVALUATION in run.outputs else REMOVED,
+        "metrics": _metrics(run, cutoff) if run.has(EVALUATION) else REMOVED,
     }
 
 

@@ -24,6 +24,11 @@ from tfx_pipeline.served import Served, outcomes, read_served
 from tfx_pipeline.statistics import divergence
 
 FILE_NAME = "monitor.json"
+OF_LISTS = " of served lists"
+NOT_JUDGED = (
+    "The lists are not judged: of too few without exclusions, and as long as the shortest that "
+    "evaluation has, the next session is known (monitor.min_requests)."
+)
 
 
 class Measure(BaseModel):
@@ -51,13 +56,13 @@ class Monitoring(BaseModel):
       written: when, in UTC.
       requests: to the model that serves.
       others: to other models or versions, which are left out.
-      with_outcome: how many had a list without exclusions, and a next session in the log.
+      with_outcome: how many had a list from which nothing was excluded, and a next session.
       measures: what was compared.
     """
 
     written: str
     requests: int
-    others: int
+    others: int = 0
     with_outcome: int
     measures: list[Measure]
 
@@ -65,6 +70,11 @@ class Monitoring(BaseModel):
     def alerts(self) -> list[Measure]:
         """What passed its limit."""
         return [measure for measure in self.measures if measure.is_alert]
+
+    @property
+    def are_lists_judged(self) -> bool:
+        """Whether enough lists could be compared with what users did next."""
+        return any(measure.name.endswith(OF_LISTS) for measure in self.measures)
 
 
 def monitor(config: Config, pattern: str) -> Monitoring:
@@ -78,7 +88,7 @@ def monitor(config: Config, pattern: str) -> Monitoring:
       RunError: nothing was pushed yet, or there are too few requests to what was.
       DataError: the files or the log cannot be read.
     """
-    evaluated = [r for r in all_runs(config) if EVALUATION in r.outputs]
+    evaluated = [r for r in all_runs(config) if r.has(EVALUATION)]
     run, _ = serving(evaluated, config.serving_folder)
     if run is None:
         raise RunError("No run has pushed a model: there is nothing to compare requests with.")
@@ -186,7 +196,7 @@ def _at_cutoff(
         lowest = expected.value - config.evaluate.max_drop
         measures.append(
             Measure(
-                name=f"{name} of served lists",
+                name=f"{name}{OF_LISTS}",
                 served=str(Figure(middle, middle - margin, middle + margin)),
                 expected=str(expected),
                 limit=f"not surely below {lowest:.4f}",

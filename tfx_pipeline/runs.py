@@ -25,6 +25,8 @@ from tfx_pipeline.verdict import verdict
 MODEL = "sessionrec"
 EXAMPLES = "SessionExampleGen.examples"
 EVALUATION, PUSHED = "Evaluator.evaluation", "Pusher.pushed_model"
+COUNTERS = "CounterBaselines.metrics"
+REMOVED = "not known: the run's folder of it was removed"
 
 
 class RunError(RuntimeError):
@@ -45,8 +47,7 @@ class Run:
 
     Attributes:
       run_id: TFX's run id, its start in ISO 8601.
-      outputs: artifact by 'Component.output', of the components that finished; without those whose
-        folders were removed since.
+      outputs: artifact by 'Component.output', of the components that finished.
       failed: the component that failed, if one did.
       settings: the configuration; {} if it was not noted.
       code: version of the code; '' if it was not noted.
@@ -58,13 +59,17 @@ class Run:
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)
     code: str = ""
 
+    def has(self, output: str) -> bool:
+        """Whether an output, 'Component.output', was written and not removed since."""
+        return output in self.outputs and Path(self.outputs[output].uri).exists()
+
     def uri(self, output: str) -> str:
-        """Where an output, 'Component.output', lies.
+        """Where an output lies.
 
         Raises:
           RunError: the run did not come as far, or the folder was removed.
         """
-        if output not in self.outputs:
+        if not self.has(output):
             raise RunError(
                 f"The run {self.run_id} has no {output}: it did not come as far, or the folder was "
                 "removed since."
@@ -100,8 +105,10 @@ class Run:
 
     @property
     def counters(self) -> dict[str, dict[str, float | None]]:
-        """Metrics of the counters by name, `recall@10` and so on."""
-        path = Path(self.uri("CounterBaselines.metrics")) / METRICS_FILE
+        """Metrics of the counters by name, `recall@10` and so on; {} if they were removed."""
+        if not self.has(COUNTERS):
+            return {}
+        path = Path(self.uri(COUNTERS)) / METRICS_FILE
         return {k: v for k, v in json.loads(path.read_text()).items() if k != REQUESTS}
 
     @functools.cached_property
@@ -112,7 +119,7 @@ class Run:
     @functools.cached_property
     def verdict(self) -> list[str]:
         """Why the model was blessed or not, a sentence each."""
-        return verdict(self.uri(EVALUATION))
+        return verdict(self.uri(EVALUATION)) if self.has(EVALUATION) else [REMOVED]
 
     @property
     def is_blessed(self) -> bool:
@@ -203,7 +210,7 @@ def _read_run(store: metadata_store.MetadataStore, context: metadata_store_pb2.C
 def _outputs(
     store: metadata_store.MetadataStore, component_of: dict[int, str]
 ) -> dict[str, Artifact]:
-    """The outputs of executions, by execution id, that are still there."""
+    """The outputs of executions, by execution id."""
     events = [
         event
         for event in store.get_events_by_execution_ids(list(component_of))
@@ -216,7 +223,6 @@ def _outputs(
             {k: _value(v) for k, v in artifacts[event.artifact_id].custom_properties.items()},
         )
         for event in events
-        if Path(artifacts[event.artifact_id].uri).exists()
     }
 
 

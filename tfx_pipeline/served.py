@@ -72,7 +72,8 @@ def _of_call(entry: prediction_log_pb2.PredictionLog) -> list[Served]:
     lists = np.empty([len(examples), 0], object)
     if LIST in call.response.outputs:
         lists = tf.make_ndarray(call.response.outputs[LIST])
-    spec = entry.log_metadata.model_spec
+    has_spec = call.response.HasField("model_spec")
+    spec = call.response.model_spec if has_spec else entry.log_metadata.model_spec
     found = []
     for example, items, asked in zip(examples, lists, _asked(inputs, lists.shape), strict=True):
         request = decode_user(example).request

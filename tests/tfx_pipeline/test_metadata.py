@@ -90,9 +90,10 @@ def test_a_run_of_another_pipeline_gets_no_note_of_ours(shared_store, monkeypatc
     assert noted == ["run of shop"]
 
 
-def test_an_output_whose_folder_was_removed_is_none(shared_store, tmp_path):
+def test_an_output_whose_folder_was_removed_is_not_there(shared_store, tmp_path):
     (tmp_path / "shop").rmdir()
     [run] = runs_in(shared_store, "shop")
-    assert run.outputs == {}
+    assert PUSHED in run.outputs
+    assert not run.has(PUSHED)
     with pytest.raises(RunError, match=r"run of shop has no Pusher\.pushed_model.*was removed"):
         run.uri(PUSHED)

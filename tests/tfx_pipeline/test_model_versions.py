@@ -1,6 +1,5 @@
 """What `sessionrec models` says of pushed versions."""
 
-import dataclasses
 import re
 
 import pytest
@@ -8,8 +7,9 @@ from tiny_store import make_store
 
 from components.publishing.rollback import roll_back
 from tfx_pipeline.lineage import fingerprint
-from tfx_pipeline.model_versions import NOT_KNOWN, REMOVED, describe, model_versions
+from tfx_pipeline.model_versions import NOT_KNOWN, describe, model_versions
 from tfx_pipeline.report import write_report
+from tfx_pipeline.runs import REMOVED, RunError
 
 pytestmark = pytest.mark.slow
 
@@ -40,13 +40,27 @@ def test_versions_with_their_lineage_and_metrics(config):
     assert describe(older, 10).endswith(NOT_KNOWN)
 
 
-def test_what_was_removed_of_the_run_is_not_known(config):
-    newest = model_versions(config)[0]
-    pruned = dataclasses.replace(newest.run, outputs={})
-    lines = describe(dataclasses.replace(newest, run=pruned), 10).splitlines()
+def test_what_was_removed_of_the_run_is_not_known_and_stops_no_report(tmp_path, artifacts):
+    config, made = artifacts
+    gone = str(tmp_path / "gone")
+    removed = ("SessionExampleGen.examples", "second", "counters")
+    config = make_store(tmp_path, config, {**made, **dict.fromkeys(removed, gone)}, runs=2)
+    [newest] = model_versions(config)
+    lines = describe(newest, 10).splitlines()
     facts = dict(line.split(maxsplit=1) for line in lines[1:])
-    assert (facts["run"], facts["code"]) == (newest.run.run_id, newest.run.code)
+    assert (facts["run"], facts["code"]) == ("2026-01-02T03:00:00", "0.1.0 (abc)")
     assert facts["data"] == facts["metrics"] == REMOVED
+    with pytest.raises(RunError, match="has read a log"):
+        write_report(config)
+
+
+@pytest.mark.parametrize("removed", ["second", "counters", "curves"])
+def test_a_report_of_what_is_left(tmp_path, artifacts, removed):
+    config, made = artifacts
+    gone = {removed: str(tmp_path / "gone")}
+    config = make_store(tmp_path, config, {**made, **gone}, runs=2)
+    page = write_report(config).read_text()
+    assert ("folder of it was removed" in page) == (removed == "second")
 
 
 def test_a_copy_has_the_lineage_of_what_it_is_a_copy_of(config):

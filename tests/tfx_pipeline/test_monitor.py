@@ -119,7 +119,7 @@ def test_lists_with_exclusions_are_not_judged(tmp_path, config, requests, answer
     calls = {"k": [10] * len(requests), name: [value] * len(requests)}
     found = monitor(config, log(tmp_path, requests, answer(requests), **calls))
     assert (found.requests, found.with_outcome, found.alerts) == (len(requests), 0, [])
-    assert not [m for m in found.measures if m.name.endswith("of served lists")]
+    assert not found.are_lists_judged
 
 
 def test_answers_of_other_versions_are_left_out(tmp_path, config, requests, answer):

@@ -86,7 +86,7 @@ def summary(runs: list[Run], served: Run | None, least: int) -> list[str]:
       least: requests of a slice to speak of.
     """
     if served is None:
-        return ["No model serves: no run has pushed one yet.", *_latest(runs, None)]
+        return ["No model of these runs serves.", *_latest(runs, None)]
     run = served
     name = main_metric(run.results[CANDIDATE][OVERALL])
     figure = run.results[CANDIDATE][OVERALL][name]

@@ -7,7 +7,7 @@ import jinja2
 
 from tfx_pipeline.config import Config
 from tfx_pipeline.model_versions import serving
-from tfx_pipeline.monitor import read_monitoring
+from tfx_pipeline.monitor import NOT_JUDGED, read_monitoring
 from tfx_pipeline.report import facts, sections
 from tfx_pipeline.report.answers import example_answers
 from tfx_pipeline.results import DIFFERENCE, OVERALL
@@ -23,7 +23,7 @@ def write_report(config: Config) -> Path:
     Raises:
       RunError: there is no run that read a log.
     """
-    runs = [r for r in all_runs(config) if EXAMPLES in r.outputs]
+    runs = [r for r in all_runs(config) if r.has(EXAMPLES)]
     if not runs:
         raise RunError(f"No run of {config.pipeline.name} has read a log; see `sessionrec run`.")
     page = (
@@ -44,7 +44,8 @@ def write_report(config: Config) -> Path:
 def _quality(config: Config, runs: list[Run]) -> dict:
     """What the page says about models."""
     numbered = dict(enumerate(runs, 1))
-    evaluated = [run for run in runs if EVALUATION in run.outputs]
+    finished = [run for run in runs if EVALUATION in run.outputs]
+    evaluated = [run for run in finished if run.has(EVALUATION)]
     served, before = serving(evaluated, config.serving_folder)
     judged = served or (evaluated[-1] if evaluated else None)
     least = config.evaluate.min_slice_size
@@ -60,7 +61,7 @@ def _quality(config: Config, runs: list[Run]) -> dict:
         "changed": facts.what_changed(before, served) if before and served else [],
         "answers": example_answers(config, served) if served else [],
         "history": {
-            number: (run, facts.mark_of(run, evaluated) if run in evaluated else "stopped")
+            number: (run, facts.mark_of(run, finished) if run in finished else "stopped")
             for number, run in reversed(numbered.items())
         },
     }
@@ -78,6 +79,7 @@ def _process(config: Config, runs: list[Run]) -> dict:
         "curves": sections.learning(numbered),
         "data": sections.data(numbered),
         "monitoring": read_monitoring(config),
+        "not_judged": NOT_JUDGED,
         "letters": sections.dead_letters(runs[-1]),
         "settings": config.model_dump(mode="json"),
     }

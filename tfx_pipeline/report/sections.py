@@ -41,7 +41,7 @@ SHOWN_LETTERS = 5
 
 def trends(numbered: dict[int, Run]) -> dict[str, Any]:
     """The charts of metrics run over run, and one table of what they show."""
-    evaluated = {n: run for n, run in numbered.items() if EVALUATION in run.outputs}
+    evaluated = {n: run for n, run in numbered.items() if run.has(EVALUATION)}
     if not evaluated:
         return {}
     runs = list(evaluated.values())
@@ -83,9 +83,7 @@ def slice_charts(run: Run, least: int) -> dict[str, Any]:
 def learning(numbered: dict[int, Run]) -> dict[str, Any]:
     """The learning curves of the last trainings; a model that was reused is shown once."""
     trained = {
-        run.uri(CURVES): number
-        for number, run in reversed(numbered.items())
-        if CURVES in run.outputs
+        run.uri(CURVES): number for number, run in reversed(numbered.items()) if run.has(CURVES)
     }
     numbers = sorted(trained.values())[-6:]
     by_run = {number: numbered[number].learning_curves for number in numbers}
@@ -106,13 +104,15 @@ def data(numbered: dict[int, Run]) -> dict[str, Any]:
     drifts: dict[int, float] = {}
     before = None
     for number, run in numbered.items():
-        if STATISTICS not in run.outputs:
+        if not run.has(STATISTICS):
             continue
         statistics = read_statistics(run.uri(STATISTICS), features.TRAIN_SPLIT)
         since = divergence(before, statistics, features.ITEM_ID) if before else None
         rows[number] = {"summary": run.summary, "figures": describe(statistics), "since": since}
         before = statistics
-        if ANOMALIES in run.outputs:
+        if ANOMALIES in run.outputs and not run.has(ANOMALIES):
+            rows[number]["anomalies"] = ["removed"]
+        elif ANOMALIES in run.outputs:
             uri = run.uri(ANOMALIES)
             rows[number]["anomalies"] = [
                 line
