@@ -67,8 +67,8 @@ def compile_pipeline(config: Config, image: str, pipeline_root: str) -> str:
 def on_cluster(config: Config, pipeline_root: str) -> Config:
     """The configuration with paths that containers reach.
 
-    Models and checkpoints go below `pipeline.root`; where that is a folder of this machine, they
-    go to a pipeline root on gs://.
+    Models and checkpoints go below `pipeline.root`; where that is a relative path, as it is by
+    default, they go to a pipeline root on gs://.
 
     Raises:
       ConfigError: see `compile_pipeline`.
@@ -78,7 +78,7 @@ def on_cluster(config: Config, pipeline_root: str) -> Config:
             f"--pipeline-root must begin with {', '.join(ROOTS)}. Received: {pipeline_root!r}"
         )
     root = config.pipeline.root
-    if not _is_reachable(root, config.kubeflow) and pipeline_root.startswith("gs://"):
+    if "://" not in root and not root.startswith("/") and pipeline_root.startswith("gs://"):
         root = pipeline_root.rstrip("/")
     paths = {"data.log": config.data.log, "pipeline.root": root}
     if config.data.item_table is not None:

@@ -137,6 +137,7 @@ def test_a_volume_is_mounted_in_every_container(shop, tmp_path):
         ((*ON_VOLUME, "data.log=/srv/log.csv"), GS, "No container reaches data.log = '/srv/log"),
         ((), "s3://shop/root", "No container reaches pipeline.root = 'output'"),
         (("pipeline.root=/srv",), "s3://shop/root", "No container reaches pipeline.root = '/srv'"),
+        (("pipeline.root=/srv",), GS, "No container reaches pipeline.root = '/srv'"),
         (("kubeflow.components.Trainr.cpu=1",), GS, "no component 'Trainr'; did you mean 'Train"),
     ],
 )
