@@ -52,7 +52,7 @@ def encode_request(request: Request) -> bytes:
 
     Raises:
         ValueError: on an empty id or session, a time that is not a whole number of seconds
-            from 0 on, an `engaged` that is not a bool, or events that are not in time order.
+            from 0 on, an `engaged` that is neither true nor false, or events not in time order.
     """
     _check_id("user_id", request.user_id)
     for session in request.sessions:
@@ -107,8 +107,8 @@ def _check_session(session: Session) -> None:
     for event in session:
         _check_id("item_id", event.item_id)
         _check_timestamp("timestamp", event.timestamp)
-        if not isinstance(event.engaged, bool):
-            raise ValueError(f"engaged must be True or False. Received: {event.engaged!r}")
+        if event.engaged not in (0, 1):
+            raise ValueError(f"engaged must be true or false. Received: {event.engaged!r}")
     times = [event.timestamp for event in session]
     if times != sorted(times):
         raise ValueError(f"The events of a session must be in time order. Received: {times}")
