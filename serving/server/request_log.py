@@ -34,8 +34,8 @@ class RequestLog:
             seed: of the sampling; None takes one from the system.
 
         Raises:
-            ValueError: the collector is of another type, has no prefix, or the rate is not from 0
-                to 1.
+            ValueError: the collector is of another type, has no prefix or that of a remote file
+                system, or the rate is not from 0 to 1.
             OSError, tf.errors.OpError: the file, or its folder, cannot be made.
         """
         collector, rate = config.log_collector_config, config.sampling_config.sampling_rate
@@ -43,6 +43,11 @@ class RequestLog:
             raise ValueError(f"log_collector_config.type must be {COLLECTOR!r}: {collector.type!r}")
         if not collector.filename_prefix:
             raise ValueError("log_collector_config.filename_prefix is missing")
+        if "://" in collector.filename_prefix:
+            raise ValueError(
+                "log_collector_config.filename_prefix must be a path of this machine: "
+                f"{collector.filename_prefix!r}"
+            )
         if not 0 <= rate <= 1:
             raise ValueError(f"sampling_rate must be from 0 to 1: {rate}")
         self.path = _new_file(collector.filename_prefix)

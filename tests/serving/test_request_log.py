@@ -95,6 +95,7 @@ def test_each_log_has_a_file_of_its_own(tmp_path, monkeypatch):
         ({"kind": "http"}, "type must be 'tfrecord': 'http'"),
         ({"rate": 1.5}, "sampling_rate must be from 0 to 1: 1.5"),
         ({"prefix": ""}, "filename_prefix is missing"),
+        ({"prefix": "gs://logs/r"}, "must be a path of this machine: 'gs://logs/r'"),
     ],
 )
 def test_a_wrong_configuration_is_refused(tmp_path, settings, message):
