@@ -91,10 +91,10 @@ def read_titles(path: str, item_id: str, title: str) -> dict[str, str]:
     """Titles by item id, for people to read.
 
     Raises:
-      ValueError: as `item_file.read_columns`.
+      ValueError: as `item_file.read_columns`, or the column cannot be text.
     """
     ids, table = read_columns(path, item_id, (title,))
-    titles = table[title].cast(pa.string())
+    titles = _as_text(table[title], f"column {title!r} of the item table {path}")
     return dict(zip(ids.to_pylist(), titles.to_pylist(), strict=True))
 
 
@@ -102,15 +102,19 @@ def _is_number(kind: pa.DataType) -> bool:
     return pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
 
 
-def _encode(column: pa.ChunkedArray, where: str) -> tuple[tuple[str, ...], np.ndarray]:
-    """The sorted values, and their codes 1.., 0 for null: int32, [M]."""
+def _as_text(column: pa.ChunkedArray, where: str) -> pa.ChunkedArray:
     try:
-        text = column.cast(pa.string())
+        return column.cast(pa.string())
     except pa.ArrowException:
         raise ValueError(
-            f"A feature must be text, numbers or booleans. Received: {where} of {column.type}; "
-            "leave it out of [data.item_table] or write it in another type."
+            f"A feature or title must be text, numbers or booleans. Received: {where} of "
+            f"{column.type}; leave it out of [data.item_table] or write it in another type."
         ) from None
+
+
+def _encode(column: pa.ChunkedArray, where: str) -> tuple[tuple[str, ...], np.ndarray]:
+    """The sorted values, and their codes 1.., 0 for null: int32, [M]."""
+    text = _as_text(column, where)
     values = pc.unique(text.drop_null()).sort()
     codes = pc.fill_null(pc.index_in(text, values), -1).to_numpy() + 1
     return tuple(values.to_pylist()), codes

@@ -40,6 +40,8 @@ def warm_start(model: tf.keras.Model, items: Catalogue, base: str, vocabulary: s
     with tf.io.gfile.GFile(os.path.join(base, "assets", vocabulary), "rb") as file:
         old_ids = [line.decode() for line in file.read().split(b"\n")[:-1]]
     saved = tf.saved_model.load(base)
+    if not hasattr(saved, "feature_columns"):
+        raise _other_model(base, "no names of its item features")
     old_columns, *old_categories = (
         tuple(name.decode() for name in names.numpy())
         for names in (saved.feature_columns, *saved.categories)

@@ -94,6 +94,15 @@ def test_another_column_with_as_many_values_is_an_error(base):
         warm_start(model(renamed), renamed, base, "items")
 
 
+def test_a_base_without_names_of_its_features_is_an_error(tmp_path):
+    saved = tf.Module()
+    saved.weights, saved.categories = [], []
+    tf.saved_model.save(saved, str(tmp_path))
+    (tmp_path / "assets" / "items").write_text("")
+    with pytest.raises(ValueError, match="has no names of its item features: "):
+        warm_start(model(items("abc")), items("abc"), str(tmp_path), "items")
+
+
 def test_another_width_is_an_error(base):
     with pytest.raises(ValueError, match=r"item_id_embedding.* of shape \[5, 2\].*\[5, 3\]"):
         warm_start(model(items("abc"), 3), items("abc"), base, "items")
