@@ -86,7 +86,7 @@ def test_users_alone_and_together(call, signature):
     [
         lambda lists: lists["session_length"].value.__setitem__(0, 1),
         lambda lists: lists["session_length"].value.append(1),
-        lambda lists: lists["session_length"].value.append(0),
+        lambda lists: lists["session_length"].value.extend([-1, 1]),
         lambda lists: lists["session_length"].value.extend([2**62] * 4),
         lambda lists: lists["timestamp"].value.append(NOW),
         lambda lists: lists["engaged"].value.pop(),
@@ -94,7 +94,7 @@ def test_users_alone_and_together(call, signature):
     ids=[
         "too few",
         "too many",
-        "empty session",
+        "less than none",
         "a sum that overflows",
         "another time",
         "no engagement",
@@ -106,7 +106,7 @@ def test_lists_of_a_user_that_do_not_fit_are_refused(call, change):
     feature = wrong.features.feature
     change({name: feature[name].int64_list for name in feature if name != "item_id"})
     for users in ([wrong.SerializeToString()], [wrong.SerializeToString(), LONG]):
-        with pytest.raises(tf.errors.InvalidArgumentError, match="session_length must be"):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="No session_length may be"):
             call("serving_default", users)
 
 
