@@ -3,7 +3,6 @@
 A benchmark that was killed goes on with the first cell that has no result.
 """
 
-import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -11,6 +10,8 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
+
+from tfx_pipeline.lineage import fingerprint
 
 RESULT_FILE = "result.json"
 
@@ -66,8 +67,7 @@ class Cell:
 
 def cell_folder(cells: Path, name: str, inputs: dict) -> Path:
     """Where a cell is kept, by its inputs: all that decides the result but the code, as JSON."""
-    fingerprint = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode()).hexdigest()
-    return cells / f"{name}-{fingerprint[:12]}"
+    return cells / f"{name}-{fingerprint(inputs)}"
 
 
 def measured(folder: Path, measure: Callable[[Path], Cell]) -> Cell:

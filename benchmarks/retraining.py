@@ -107,8 +107,9 @@ def _weeks(
         found: list[dict[str, Cell]] = []
         for seed, base in enumerate(bases):
             folder = cells / data.config.pipeline.name / str(seed)
+            methods = {COLD: None} if base is None else {COLD: None, WARM: base}
             of_seed = {}
-            for method, start in {COLD: None, **({WARM: base} if base else {})}.items():
+            for method, start in methods.items():
                 of_seed[method], kept = _measured(data, seed, folder, method, start, console)
             found.append(of_seed)
             bases[seed] = kept / SERVABLE

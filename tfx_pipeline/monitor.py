@@ -171,7 +171,7 @@ def _quality(config: Config, run: Run, judged: Sequence[tuple[Served, set[str]]]
     An alert if surely below evaluation's by `max_drop`.
     """
     evaluated = run.results[CANDIDATE][OVERALL]
-    cutoffs = [int(name.removeprefix("recall@")) for name in evaluated if name[:7] == "recall@"]
+    cutoffs = [int(name[7:]) for name in evaluated if name.startswith("recall@")]
     for k in sorted(cutoffs, reverse=True):
         reaching = [(each.items, then) for each, then in judged if each.asked >= k]
         if len(reaching) >= config.monitor.min_requests:

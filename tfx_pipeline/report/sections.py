@@ -110,9 +110,7 @@ def data(numbered: dict[int, Run]) -> dict[str, Any]:
         since = divergence(before, statistics, features.ITEM_ID) if before else None
         rows[number] = {"summary": run.summary, "figures": describe(statistics), "since": since}
         before = statistics
-        if ANOMALIES in run.outputs and not run.has(ANOMALIES):
-            rows[number]["anomalies"] = ["removed"]
-        elif ANOMALIES in run.outputs:
+        if run.has(ANOMALIES):
             uri = run.uri(ANOMALIES)
             rows[number]["anomalies"] = [
                 line
@@ -121,6 +119,8 @@ def data(numbered: dict[int, Run]) -> dict[str, Any]:
             ]
             if found := read_drift(uri):
                 drifts[number], limit = found
+        elif ANOMALIES in run.outputs:
+            rows[number]["anomalies"] = ["removed"]
     if not drifts:
         return {"rows": rows}
     chart = charts.threshold(drifts, limit, "Drift of items between the eval and the test split")
