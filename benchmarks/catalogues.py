@@ -26,9 +26,9 @@ from model.catalogue import Catalogue
 from model.clustering import cluster_index
 from model.config import ModelConfig
 from model.export import export
-from model.followers import MOST_LISTED, Followers
 from model.history import at_the_end, from_transformed
 from model.index import ExactIndex
+from model.item_pairs import MOST_LISTED, ItemPairs
 from model.item_scores import ItemScores
 from model.item_table import EMPTY
 from model.preprocessing import preprocessing_fn
@@ -158,17 +158,18 @@ def _catalogue(of: World, periods: int, generator: np.random.Generator) -> Catal
         count[period, 1:-1] = generator.poisson(expected)
     ids = tuple(f"item-{item}" for item in range(items))
     none = np.zeros(items + 2, np.int64)
-    return Catalogue(ids, count, none, none, EMPTY, _followers(of, generator))
+    followers, companions = _pairs(of, generator), _pairs(of, generator)
+    return Catalogue(ids, count, none, none, EMPTY, followers, companions)
 
 
-def _followers(of: World, generator: np.random.Generator) -> Followers:
+def _pairs(of: World, generator: np.random.Generator) -> ItemPairs:
     """As many of each item as are listed at most, by popularity."""
     items = len(of.share)
     start = np.concatenate([[0], np.arange(items + 1) * MOST_LISTED, [items * MOST_LISTED]])
     index = 1 + generator.choice(items, items * MOST_LISTED, p=of.share)
     count = 1 + generator.poisson(1.0, len(index)).astype(np.float32)
     least = np.ones(items + 2, np.float32)
-    return Followers(start, index, count, least, np.full(items + 2, 2.0 * MOST_LISTED, np.float32))
+    return ItemPairs(start, index, count, least, np.full(items + 2, 2.0 * MOST_LISTED, np.float32))
 
 
 def _reader(model: SessionModel, transform: tft.TFTransformOutput):

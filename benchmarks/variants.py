@@ -14,7 +14,12 @@ _NEXT_ITEM = (
     "train.decay_epochs=20",
     "train.patience=3",
 )
-_NO_COUNTS = ("model.repeat=false", "model.follow=false", "model.trend=false")
+_NO_COUNTS = (
+    "model.repeat=false",
+    "model.follow=false",
+    "model.together=false",
+    "model.trend=false",
+)
 _DEFAULTS = ModelConfig()
 
 VARIANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -26,6 +31,7 @@ VARIANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         f"{MODEL}-no-rank": ("model.rank_weight=0",),
         f"{MODEL}-no-repeat": ("model.repeat=false",),
         f"{MODEL}-no-follow": ("model.follow=false",),
+        f"{MODEL}-no-together": ("model.together=false",),
         f"{MODEL}-no-trend": ("model.trend=false",),
         f"{MODEL}-no-last-items": ("model.last_items=false",),
         f"{MODEL}-no-features": ("data.item_table.features=[]",),

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from model import features, preprocessing
 from model.config import ModelConfig
-from model.followers import FollowerCounter, Followers
+from model.item_pairs import ItemPairs, PairCounter, beside, engagements, following
 from model.item_table import UNKNOWN_ROW, ItemTable
 
 
@@ -24,6 +24,7 @@ class Catalogue:
       row: row in the item table of each index, int64 [V + 2].
       table: the item table.
       followers: which items follow which in engaged training sessions; None without `follow`.
+      companions: which are in one with which; None without `together`.
     """
 
     item_ids: tuple[str, ...]
@@ -31,7 +32,8 @@ class Catalogue:
     exposed_count: np.ndarray
     row: np.ndarray
     table: ItemTable
-    followers: Followers | None
+    followers: ItemPairs | None = None
+    companions: ItemPairs | None = None
 
     @property
     def count(self) -> np.ndarray:
@@ -50,14 +52,14 @@ def build(
     """
     with tf.io.gfile.GFile(vocabulary_path, "rb") as file:
         ids = tuple(line.decode() for line in file.read().split(b"\n")[:-1])
-    count, exposed, followers = _count(training, len(ids), config)
+    count, exposed, pairs = _count(training, len(ids), config)
     # Transform writes a made-up id into a vocabulary that would be empty.
     if not count[:, 1:-1].any():
         raise ValueError(
             "No item has enough engaged sessions for the vocabulary. Received: 0 items; lower "
             "model.min_sessions_per_item or train on a longer log."
         )
-    return Catalogue(ids, count, exposed, _rows(ids, table), table, followers)
+    return Catalogue(ids, count, exposed, _rows(ids, table), table, **pairs)
 
 
 def _rows(ids: tuple[str, ...], table: ItemTable) -> np.ndarray:
@@ -75,14 +77,19 @@ def _rows(ids: tuple[str, ...], table: ItemTable) -> np.ndarray:
 
 def _count(
     training: tf.data.Dataset, vocabulary_size: int, config: ModelConfig
-) -> tuple[np.ndarray, np.ndarray, Followers | None]:
-    """`period_count`, `exposed_count` and `followers`."""
+) -> tuple[np.ndarray, np.ndarray, dict[str, ItemPairs]]:
+    """`period_count`, `exposed_count`, and by their names `followers` and `companions`, if used."""
     engaged = np.zeros([config.periods + 1, vocabulary_size + 2], np.int64)
     exposed = np.zeros(vocabulary_size + 2, np.int64)
-    counter = FollowerCounter(vocabulary_size) if config.follow else None
+    counters = {}
+    if config.follow:
+        counters["followers"] = PairCounter(vocabulary_size, following)
+    if config.together:
+        counters["companions"] = PairCounter(vocabulary_size, beside, with_itself=False)
     for batch in training:
-        if counter is not None:
-            counter.add(batch)
+        of_batch = engagements(batch, vocabulary_size)
+        for counter in counters.values():
+            counter.add(of_batch)
         ragged = batch[features.ITEM_INDEX]  # [users, sessions, items]
         visit = batch[preprocessing.VISIT_PERIOD][:, :-1]  # the request is no session
         period = tf.gather(visit.flat_values, ragged.values.value_rowids()).numpy()
@@ -90,4 +97,4 @@ def _count(
         is_engaged = batch[features.ENGAGED].flat_values.numpy() == 1
         np.add.at(engaged, (period[is_engaged], index[is_engaged]), 1)
         np.add.at(exposed, index[~is_engaged], 1)
-    return engaged, exposed, None if counter is None else counter.followers()
+    return engaged, exposed, {name: counter.pairs() for name, counter in counters.items()}

@@ -51,6 +51,9 @@ class ModelConfig(_Section):
     follow: bool = Field(
         True, description="add a term for what others went on to from the items engaged last"
     )
+    together: bool = Field(
+        True, description="add a term for what others had in one session with recent items"
+    )
     trend: bool = Field(True, description="add a term for what is popular at the request's time")
     periods: Positive = Field(
         64, description="of the trend; each has as many training sessions as the others"

@@ -6,8 +6,8 @@ import tensorflow as tf
 
 from model.catalogue import Catalogue
 from model.config import ModelConfig
-from model.follow import FollowScorer
 from model.history import History, Requests
+from model.neighbours import FollowScorer, NeighbourScorer, TogetherScorer
 from model.pair_scores import PairScores, together
 from model.repeat import RepeatScorer
 from model.sequence_encoders import SEQUENCE_ENCODERS
@@ -23,7 +23,7 @@ class Reading(NamedTuple):
       vector: [N, dim].
       state: [N, dim].
       period: of the request, int64 [N].
-      pairs: scores of the users' own items and of what follows their latest, or None.
+      pairs: scores of the users' own items and of those that go with them, or None.
     """
 
     vector: tf.Tensor
@@ -60,10 +60,11 @@ class UserEncoder(tf.keras.layers.Layer):
         self._output = tf.keras.layers.Dense(config.dim, name="query")
         self._dropout = tf.keras.layers.Dropout(config.dropout)
         self._repeat = RepeatScorer(catalogue.count) if config.repeat else None
-        self._follow = None
-        if config.follow:
-            assert catalogue.followers is not None
-            self._follow = FollowScorer(catalogue.count, catalogue.followers)
+        self._neighbours: list[NeighbourScorer] = []
+        if catalogue.followers is not None:
+            self._neighbours.append(FollowScorer(catalogue.count, catalogue.followers))
+        if catalogue.companions is not None:
+            self._neighbours.append(TogetherScorer(catalogue.count, catalogue.companions))
         self._trend = trend
 
     def states(self, history: History, events: tf.Tensor, training: bool = False) -> tf.Tensor:
@@ -118,8 +119,7 @@ class UserEncoder(tf.keras.layers.Layer):
         if self._repeat is not None:
             now = tf.gather_nd(history.visit_time, latest)
             pairs.append(self._repeat(history, requests, now, state))
-        if self._follow is not None:
-            pairs.append(self._follow(history, requests, state))
+        pairs += [scorer(history, requests, state) for scorer in self._neighbours]
         return Reading(vector, state, period, together(pairs))
 
     def _request(self, history, place, is_time_known):

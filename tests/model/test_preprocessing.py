@@ -126,7 +126,7 @@ def test_only_what_is_later_than_all_training_sessions_is_in_the_last_period(tra
 def test_catalogue_counts_engaged_sessions(transformed, item_table, train):
     table = read_item_table(item_table["path"], "item_id", ("brand",))
     data = tf.data.Dataset.from_tensors(train).repeat(2)  # Two batches.
-    config = ModelConfig(periods=PERIODS, follow=False)
+    config = ModelConfig(periods=PERIODS, follow=False, together=False)
     built = catalogue.build(vocabulary_path(transformed), table, data, config)
     assert built.item_ids == tuple(VOCABULARY)
     assert built.count.tolist() == [0, 2 * 8, 2 * 4, 2 * 3, 2 * 1]
@@ -136,6 +136,7 @@ def test_catalogue_counts_engaged_sessions(transformed, item_table, train):
     assert built.exposed_count.tolist() == [0, 0, 0, 2 * 1, 2 * 2]
     assert built.row.tolist() == [0, 1, 2, 3, 0]
     assert built.followers is None
+    assert built.companions is None
 
 
 def test_an_item_table_of_other_items_is_refused(transformed, train, tmp_path):

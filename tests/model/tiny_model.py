@@ -7,8 +7,8 @@ from model import features, preprocessing
 from model.batches import Targets
 from model.catalogue import Catalogue
 from model.config import ModelConfig
-from model.followers import Followers
 from model.history import History, Requests, from_transformed
+from model.item_pairs import ItemPairs
 from model.item_table import EMPTY, ItemTable
 from model.session_model import SessionModel
 
@@ -64,17 +64,17 @@ def catalogue(count: list[int], table: ItemTable = EMPTY) -> Catalogue:
     row = np.zeros(len(count) + 2, np.int64)
     period_count = np.zeros([PERIODS + 1, len(count) + 2], np.int64)
     period_count[0] = [0, *count, 100_000]
-    followers = in_a_circle(len(count))
-    return Catalogue(ids, period_count, np.zeros_like(row), row, table, followers)
+    pairs = in_a_circle(len(count))
+    return Catalogue(ids, period_count, np.zeros_like(row), row, table, pairs, pairs)
 
 
-def in_a_circle(items: int, count: float = 5.0) -> Followers:
-    """Item i is followed by i + 1, and the last by the first, `count` times each."""
+def in_a_circle(items: int, count: float = 5.0) -> ItemPairs:
+    """Item i goes with i + 1, and the last with the first, `count` times each."""
     every = np.arange(1, items + 1)
     start = np.concatenate([[0], every - 1, [items, items]])
     times = np.full(items, count, np.float32)
     least = np.ones(items + 2, np.float32)
-    return Followers(start, every % items + 1, times, least, np.pad(times, 1))
+    return ItemPairs(start, every % items + 1, times, least, np.pad(times, 1))
 
 
 def small_model(count: list[int], max_sessions: int = 100, seed: int = 0, **options):

@@ -1,4 +1,4 @@
-"""What follows what: counts by hand, which of them are listed, and any log against plain loops."""
+"""What goes with what: counts by hand, which are listed, and any log against plain loops."""
 
 import numpy as np
 import tensorflow as tf
@@ -6,17 +6,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_model import DAY, transformed
 
-from model import followers as module
+from model import item_pairs as module
 from model import preprocessing
-from model.followers import FollowerCounter
+from model.item_pairs import PairCounter, beside, engagements, following
 
 V = 4
 OUT = V + 1
 
 
-def counted(users, times=None, batches=1):
-    """Follow counts {(item, follower): count}, times followed by item, and the table."""
-    counter = FollowerCounter(V)
+def counted(users, times=None, batches=1, find=following):
+    """Counts {(item, other): count}, and the table."""
+    counter = PairCounter(V, find, with_itself=find is following)
     per_batch = -(-len(users) // batches)
     for at in range(0, len(users), per_batch):
         batch = transformed(users[at : at + per_batch])
@@ -24,15 +24,15 @@ def counted(users, times=None, batches=1):
             batch[preprocessing.EVENT_TIME] = tf.ragged.constant(
                 times[at : at + per_batch], tf.int64, ragged_rank=2, row_splits_dtype=tf.int64
             )
-        counter.add(batch)
-    table = counter.followers()
+        counter.add(engagements(batch, V))
+    table = counter.pairs()
     return as_dict(table), table
 
 
 def as_dict(table):
     ends = zip(table.start[:-1], table.start[1:], strict=True)
     return {
-        (item, int(table.follower[at])): int(table.frequency[at])
+        (item, int(table.other[at])): int(table.frequency[at])
         for item, (start, end) in enumerate(ends)
         for at in range(start, end)
     }
@@ -52,6 +52,14 @@ def test_in_a_session_with_times_what_comes_later_follows():
     found, _ = counted([[(0, day), (1, [(4, 1), (1, 1)])]], [[[5, 7, 7], [DAY, DAY + 1]]])
     # 1, then 2 and 3 together; the next session is 4, then 1.
     assert found == {(1, 2): 1, (1, 3): 1, (2, 4): 1, (2, 1): 1, (3, 4): 1, (3, 1): 1, (4, 1): 1}
+
+
+def test_in_a_session_all_are_beside_each_other_and_none_beside_itself():
+    alice = [(0, [(1, 1), (2, 1), (1, 1), (OUT, 1), (4, 0)]), (3, [(2, 1), (3, 1)]), (9, [(1, 1)])]
+    found, table = counted([alice, [(1, [(3, 1), (2, 1)])]], find=beside)
+    # 1 is in the first session twice.
+    assert found == {(1, 2): 2, (2, 1): 2, (2, 3): 2, (3, 2): 2}
+    assert table.total.tolist() == [0, 3, 3, 2, 0, 0]
 
 
 def test_users_do_not_follow_each_other_and_some_have_no_session():
@@ -84,37 +92,60 @@ def test_a_session_of_any_length_counts_few_followers(monkeypatch):
     assert found == {(1, 2): 1, (1, 3): 1, (2, 3): 1, (2, 4): 1, (3, 4): 1}
 
 
+def test_of_a_session_of_any_length_the_latest_are_beside_each_other(monkeypatch):
+    monkeypatch.setattr(module, "MOST_COUNTED", 3)
+    users, times = [[(0, [(1, 1), (2, 1), (3, 1), (4, 1)])]], [[[4, 3, 2, 1]]]
+    found, _ = counted(users, times, find=beside)
+    assert found == dict.fromkeys([(1, 2), (1, 3), (2, 1), (2, 3), (3, 1), (3, 2)], 1)
+
+
 events = st.lists(
     st.tuples(st.integers(1, OUT), st.booleans(), st.integers(0, 3)), min_size=1, max_size=5
 )
 logs = st.lists(st.lists(events, max_size=4), min_size=1, max_size=4)
 
 
-def by_loops(log):
+def followers_by_loops(log):
     found: dict = {}
     times = np.zeros(V + 2)
     for user in log:
         sessions = [[(item, at) for item, is_engaged, at in s if is_engaged] for s in user]
         for place, session in enumerate(sessions):
             for item, at in session:
-                following = [other for other, later in session if later > at]
-                if not following and place + 1 < len(sessions):
-                    following = [other for other, _ in sessions[place + 1]]
-                if item == OUT or not following:
+                after = [other for other, later in session if later > at]
+                if not after and place + 1 < len(sessions):
+                    after = [other for other, _ in sessions[place + 1]]
+                if item == OUT or not after:
                     continue
                 times[item] += 1
-                for other in following:
+                for other in after:
                     if other != OUT:
                         found[item, other] = found.get((item, other), 0) + 1
     return found, times
 
 
+def companions_by_loops(log):
+    found: dict = {}
+    times = np.zeros(V + 2)
+    for session in (session for user in log for session in user):
+        items = [item for item, is_engaged, _ in session if is_engaged and item != OUT]
+        for item in items:
+            times[item] += 1
+            for other in items:
+                if other != item:
+                    found[item, other] = found.get((item, other), 0) + 1
+    return found, times
+
+
+BY_LOOPS = {following: followers_by_loops, beside: companions_by_loops}
+
+
 @settings(deadline=None)
-@given(logs, st.integers(1, 3))
-def test_any_log_is_counted_as_plain_loops_do(log, batches):
+@given(logs, st.integers(1, 3), st.sampled_from(list(BY_LOOPS)))
+def test_any_log_is_counted_as_plain_loops_do(log, batches, find):
     users = [[(day, [(i, int(e)) for i, e, _ in s]) for day, s in enumerate(u)] for u in log]
     times = [[[day * DAY + at for _, _, at in s] for day, s in enumerate(u)] for u in log]
-    found, table = counted(users, times, batches)
-    expected, expected_times = by_loops(log)
+    found, table = counted(users, times, batches, find)
+    expected, expected_times = BY_LOOPS[find](log)
     assert found == expected
     assert table.total.tolist() == expected_times.tolist()
