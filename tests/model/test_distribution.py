@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
 from tiny_transform import arguments
+from worker import train
 
 from model import features
 from model.config import TrainConfig
@@ -106,19 +107,18 @@ def with_users(transformed: Path, folder: Path, users: list[int]) -> Path:
 
 
 @pytest.fixture(scope="module")
-def base(four_users, tmp_path_factory) -> str:
-    """What all start from: initial weights are drawn in another way under each strategy."""
-    folder = tmp_path_factory.mktemp("base")
-    end(start("worker.py", str(four_users), str(folder)))
-    return str(folder / "Format-Serving")
+def whole(four_users, item_table, exported, tmp_path_factory) -> Path:
+    """Trained by one process."""
+    folder = tmp_path_factory.mktemp("whole")
+    train(four_users, folder, item_table, exported)
+    return folder
 
 
 @pytest.fixture(scope="module")
-def whole(four_users, base, tmp_path_factory) -> Path:
-    """Trained by one process."""
-    folder = tmp_path_factory.mktemp("whole")
-    end(start("worker.py", str(four_users), str(folder), "--base", base))
-    return folder
+def options(item_table, exported) -> tuple[str, ...]:
+    """Of all workers."""
+    settings = json.dumps({"strategy": "multi-worker"})
+    return "--items", json.dumps(item_table), "--base", str(exported), "--train", settings
 
 
 def assert_same_training(folder: Path, whole: Path) -> None:
@@ -128,19 +128,6 @@ def assert_same_training(folder: Path, whole: Path) -> None:
         np.testing.assert_allclose(found[name], expected[name], rtol=1e-3, atol=1e-4, err_msg=name)
     for one, other in zip(trained(folder), trained(whole), strict=True):
         np.testing.assert_allclose(one, other, atol=2e-3)
-
-
-MULTI = ("--train", json.dumps({"strategy": "multi-worker"}))
-
-
-@pytest.mark.slow
-def test_two_workers_train_the_same_model_as_one_process(four_users, base, whole, tmp_path):
-    given = (str(four_users), str(tmp_path), "--base", base, *MULTI)
-    chief, worker = start_workers(given, given)
-    assert "epoch 2 of at most 2" in end(chief)
-    end(worker)
-    assert_same_training(tmp_path, whole)
-    assert not list((tmp_path / "checkpoints").iterdir())
 
 
 def test_a_part_of_the_users_is_some_files_or_where_there_are_few_some_batches(
@@ -162,23 +149,27 @@ def test_a_part_of_the_users_is_some_files_or_where_there_are_few_some_batches(
 
 
 @pytest.mark.slow
-def test_killed_workers_of_a_file_each_go_on_together(transformed, base, whole, tmp_path):
+def test_two_workers_killed_and_started_again_train_the_same_model_as_one_process(
+    transformed, options, whole, tmp_path
+):
     files, made = with_users(transformed, tmp_path / "transformed", [2, 2]), tmp_path / "made"
-    given = (str(files), str(made), "--base", base, *MULTI)
+    given = (str(files), str(made), *options)
     dying = (*given, "--die-after", "2")
     chief, worker = start_workers(dying, dying)
     chief.wait(300)
     worker.kill()
     worker.wait(30)
 
-    elsewhere = (str(files), str(tmp_path / "elsewhere"), *given[2:])
+    elsewhere = (str(files), str(tmp_path / "elsewhere"), *options)
     for process in start_workers(given, elsewhere):
         printed, _ = process.communicate(timeout=300)
         assert process.returncode != 0
         assert "The workers differ in how many epochs they find in" in printed
         assert "which all have to read. Received: [1, 0], by replica" in printed
 
-    chief, worker = start_workers(given, given)
-    assert "going on after epoch 1" in end(chief)
-    assert "going on after epoch 1" in end(worker)
+    for process in start_workers(given, given):
+        printed = end(process)
+        assert "going on after epoch 1" in printed
+        assert "epoch 2 of at most 2" in printed
     assert_same_training(made, whole)
+    assert not list((made / "checkpoints").iterdir())
