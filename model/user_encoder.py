@@ -7,7 +7,7 @@ import tensorflow as tf
 from model.catalogue import Catalogue
 from model.config import ModelConfig
 from model.history import History, Requests
-from model.neighbours import FollowScorer, NeighbourScorer, TogetherScorer
+from model.item_neighbours import FollowScorer, NeighbourScorer, TogetherScorer
 from model.pair_scores import PairScores, together
 from model.repeat import RepeatScorer
 from model.sequence_encoders import SEQUENCE_ENCODERS

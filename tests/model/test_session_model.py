@@ -62,7 +62,7 @@ def model(request):
     ids=["items", "times", "fewer", "more"],
 )
 def test_the_future_changes_nothing(model, future):
-    """1 stays in the session after: what it was counted with is the same then, see neighbours."""
+    """1 stays in the next session, so what its neighbours are counted with is the same."""
     positions = [[0, 1, 2]]
     before = logits(model, history([USER]), positions)
     after = logits(model, history([USER[:2] + future]), positions)

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_model import history, requests, transformed
 
-from model import neighbours as module
+from model import item_neighbours as module
+from model.item_neighbours import FLOOR, FollowScorer, TogetherScorer
 from model.item_pairs import ItemPairs, PairCounter, beside, engagements, following
-from model.neighbours import FLOOR, FollowScorer, TogetherScorer
 
 V = 4
 COUNT = np.array([0, 9, 8, 7, 6, 100])
