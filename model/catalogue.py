@@ -7,7 +7,13 @@ import tensorflow as tf
 
 from model import features, preprocessing
 from model.config import ModelConfig
-from model.item_pairs import ItemPairs, PairCounter, beside, engagements, following
+from model.item_pairs import (
+    CompanionCounter,
+    FollowerCounter,
+    ItemPairs,
+    PairCounter,
+    engagements,
+)
 from model.item_table import UNKNOWN_ROW, ItemTable
 
 
@@ -81,15 +87,16 @@ def _count(
     """`period_count`, `exposed_count`, and by their names `followers` and `companions`, if used."""
     engaged = np.zeros([config.periods + 1, vocabulary_size + 2], np.int64)
     exposed = np.zeros(vocabulary_size + 2, np.int64)
-    counters = {}
+    counters: dict[str, PairCounter] = {}
     if config.follow:
-        counters["followers"] = PairCounter(vocabulary_size, following)
+        counters["followers"] = FollowerCounter(vocabulary_size)
     if config.together:
-        counters["companions"] = PairCounter(vocabulary_size, beside, with_itself=False)
+        counters["companions"] = CompanionCounter(vocabulary_size)
     for batch in training:
-        of_batch = engagements(batch, vocabulary_size)
-        for counter in counters.values():
-            counter.add(of_batch)
+        if counters:
+            of_batch = engagements(batch, vocabulary_size)
+            for counter in counters.values():
+                counter.add(of_batch)
         ragged = batch[features.ITEM_INDEX]  # [users, sessions, items]
         visit = batch[preprocessing.VISIT_PERIOD][:, :-1]  # the request is no session
         period = tf.gather(visit.flat_values, ragged.values.value_rowids()).numpy()

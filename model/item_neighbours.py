@@ -50,6 +50,11 @@ class Engaged:
         self._vocabulary_size = vocabulary_size
         start = tf.cumsum(history.length, exclusive=True)
         self._session = tf.gather(start, self._user) + self._position  # The one after a request.
+        self._is_followed = self._position < tf.gather(history.length, self._user)
+        key = keys_of(history.session, history.index, vocabulary_size)
+        self._key, _, count = tf.unique_with_counts(tf.boolean_mask(key, history.is_engaged))
+        # Found at -1, or at the place of a key.
+        self._count = tf.concat([[0.0], tf.cast(count, tf.float32)], 0)
         self.requests = tf.size(self._user)
 
     def latest(self) -> Sources:
@@ -66,19 +71,14 @@ class Engaged:
 
     def is_followed(self, row: tf.Tensor) -> tf.Tensor:
         """1 where a session after the request was counted, and 0: float [R]."""
-        length = tf.gather(self._history.length, self._user)
-        return tf.gather(tf.cast(self._position < length, tf.float32), row)
+        return tf.gather(tf.cast(self._is_followed, tf.float32), row)
 
     def next_count(self, row: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
         """How often an item is in the session after a request, 0 if it was not counted: [R]."""
-        key = keys_of(self._history.session, self._history.index, self._vocabulary_size)
-        key, _, count = tf.unique_with_counts(tf.boolean_mask(key, self._history.is_engaged))
-        session = tf.gather(self._session, row)
         # Of the user's last session there is none after it, but one of the next user.
-        session = tf.where(self.is_followed(row) > 0, session, 0)
-        found = positions(keys_of(session, item, self._vocabulary_size), key)
-        count = tf.gather(tf.concat([[0.0], tf.cast(count, tf.float32)], 0), found + 1)
-        return count * self.is_followed(row)
+        session = tf.gather(tf.where(self._is_followed, self._session, 0), row)
+        found = positions(keys_of(session, item, self._vocabulary_size), self._key)
+        return tf.gather(self._count, found + 1) * self.is_followed(row)
 
     def is_new(self, row: tf.Tensor, item: tf.Tensor) -> tf.Tensor:
         """Whether the user did not engage with an item before a request, bool [R]."""
@@ -141,8 +141,9 @@ class NeighbourScorer(tf.keras.layers.Layer):
         raise NotImplementedError
 
     def is_scored(self, engaged: Engaged, place: tf.Tensor) -> tf.Tensor:
-        """Which (request, item) pairs [R, 2] are, bool [R]."""
-        raise NotImplementedError
+        """Which (request, item) pairs [R, 2] are, bool [R]; all, unless a term says otherwise."""
+        del engaged
+        return tf.ones_like(place[:, 0], tf.bool)
 
     def _count(self, engaged):
         """Inputs of the score function for R (request, item) pairs.
@@ -193,11 +194,6 @@ class FollowScorer(NeighbourScorer):
         """The next session follows each of them."""
         return engaged.is_followed(sources.row)
 
-    def is_scored(self, engaged: Engaged, place: tf.Tensor) -> tf.Tensor:
-        """All are."""
-        del engaged
-        return tf.ones_like(place[:, 0], tf.bool)
-
 
 class TogetherScorer(NeighbourScorer):
     """Scores what was in one session with recent items, if it is new to the user.
@@ -232,5 +228,5 @@ def _ends(of, first, last):
 
 
 def _of_ranges(item, first, end):
-    found = tf.ragged.range(first, tf.maximum(first, end))
+    found = tf.ragged.range(first, end)
     return Sources(found.value_rowids(), tf.gather(item, found.flat_values))

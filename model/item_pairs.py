@@ -5,7 +5,6 @@ user's whole next session, which is what a recommendation is asked for. Engageme
 in a basket, do not follow each other. Beside an engagement are all others of its session.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -89,54 +88,29 @@ def engagements(batch: dict, vocabulary_size: int) -> Engagements:
     return Engagements(index, session[order], time[order], user, vocabulary_size)
 
 
-def following(of: Engagements) -> Groups:
-    """Engagements of one session and time, and what follows them."""
-    is_new = (np.diff(of.session, prepend=-1) != 0) | (np.diff(of.time, prepend=0) != 0)
-    group = np.cumsum(is_new) - 1
-    start, end = _what_follows(np.flatnonzero(is_new), of.session, of.user)
-    size = np.clip(end - start, 0, MOST_COUNTED)
-    follower = np.repeat(start - np.cumsum(size) + size, size) + np.arange(size.sum())
-    has_any = np.flatnonzero(size[group] > 0)
-    preceded = np.repeat(np.arange(len(size)), size)
-    return Groups(
-        of.members(group[has_any], has_any, len(size)), of.members(preceded, follower, len(size))
-    )
-
-
-def beside(of: Engagements) -> Groups:
-    """The engagements of a session, and the same."""
-    last = np.searchsorted(of.session, of.session, side="right") - 1
-    at = np.flatnonzero(last - np.arange(len(last)) < MOST_COUNTED)
-    sessions = of.members(of.session[at], at, len(of.user))
-    return Groups(sessions, sessions)
-
-
 class PairCounter:
-    """Counts batch by batch."""
+    """Counts batch by batch, in the groups that a subclass finds.
 
-    def __init__(
-        self,
-        vocabulary_size: int,
-        find: Callable[[Engagements], Groups],
-        with_itself: bool = True,
-    ):
-        """For vocabulary indices 1..V, in the groups that `find` finds.
+    Attributes:
+      goes_with_itself: whether an item can.
+    """
 
-        Args:
-          vocabulary_size: V.
-          find: in a batch.
-          with_itself: whether an item can go with itself.
-        """
-        self._find = find
-        self._with_itself = with_itself
+    goes_with_itself = True
+
+    def __init__(self, vocabulary_size: int):
+        """For vocabulary indices 1..V; others go with nothing."""
         width = vocabulary_size + 2
         self._count = scipy.sparse.csr_matrix((width, width), dtype=np.int32)
         self._recent = self._count
         self._total = np.zeros(width, np.float32)
 
+    def groups(self, of: Engagements) -> Groups:
+        """Those of a batch."""
+        raise NotImplementedError
+
     def add(self, of: Engagements) -> None:
         """Count a batch."""
-        groups = self._find(of)
+        groups = self.groups(of)
         self._recent += groups.members.T @ groups.others
         self._total += np.asarray(groups.members.sum(0))[0]
         # To add a few to many takes the time of many.
@@ -149,7 +123,7 @@ class PairCounter:
         width = self._count.shape[0]
         row = np.repeat(np.arange(width, dtype=np.int32), np.diff(self._count.indptr))
         index, count = self._count.indices, self._count.data
-        if not self._with_itself:
+        if not self.goes_with_itself:
             is_other = row != index
             row, index, count = row[is_other], index[is_other], count[is_other]
         pairs = np.bincount(row, minlength=width)
@@ -175,6 +149,37 @@ class PairCounter:
     def _merge(self) -> None:
         self._count = (self._count + self._recent).tocsr()
         self._recent = scipy.sparse.csr_matrix(self._count.shape, dtype=np.int32)
+
+
+class FollowerCounter(PairCounter):
+    """Counts what follows engagements."""
+
+    def groups(self, of: Engagements) -> Groups:
+        """Engagements of one session and time, and what follows them."""
+        is_new = (np.diff(of.session, prepend=-1) != 0) | (np.diff(of.time, prepend=0) != 0)
+        group = np.cumsum(is_new) - 1
+        start, end = _what_follows(np.flatnonzero(is_new), of.session, of.user)
+        size = np.clip(end - start, 0, MOST_COUNTED)
+        follower = np.repeat(start - np.cumsum(size) + size, size) + np.arange(size.sum())
+        has_any = np.flatnonzero(size[group] > 0)
+        preceded = np.repeat(np.arange(len(size)), size)
+        return Groups(
+            of.members(group[has_any], has_any, len(size)),
+            of.members(preceded, follower, len(size)),
+        )
+
+
+class CompanionCounter(PairCounter):
+    """Counts what is beside engagements, which is never the same item."""
+
+    goes_with_itself = False
+
+    def groups(self, of: Engagements) -> Groups:
+        """The engagements of a session, and the same."""
+        last = np.searchsorted(of.session, of.session, side="right") - 1
+        at = np.flatnonzero(last - np.arange(len(last)) < MOST_COUNTED)
+        sessions = of.members(of.session[at], at, len(of.user))
+        return Groups(sessions, sessions)
 
 
 def _what_follows(

@@ -12,7 +12,7 @@ from tiny_model import history, requests, transformed
 
 from model import item_neighbours as module
 from model.item_neighbours import FLOOR, FollowScorer, TogetherScorer
-from model.item_pairs import ItemPairs, PairCounter, beside, engagements, following
+from model.item_pairs import CompanionCounter, FollowerCounter, ItemPairs, engagements
 
 V = 4
 COUNT = np.array([0, 9, 8, 7, 6, 100])
@@ -26,7 +26,7 @@ TABLE = ItemPairs(
 
 
 # What each of them takes the counts of.
-SCORERS = {FollowScorer: following, TogetherScorer: beside}
+SCORERS = {FollowScorer: FollowerCounter, TogetherScorer: CompanionCounter}
 
 
 @pytest.fixture(scope="module")
@@ -151,8 +151,7 @@ def test_a_target_that_was_counted_changes_nothing(user, others, scorer):
             [(day, [(item, 1) for item in session]) for day, session in enumerate(sessions)]
             for sessions in (of_user, *others)
         ]
-        find = SCORERS[scorer]
-        counter = PairCounter(V, find, with_itself=find is following)
+        counter = SCORERS[scorer](V)
         counter.add(engagements(transformed(log), V))
         count = np.zeros(V + 2)
         for session in (session for sessions in (of_user, *others) for session in sessions):

@@ -8,15 +8,15 @@ from tiny_model import DAY, transformed
 
 from model import item_pairs as module
 from model import preprocessing
-from model.item_pairs import PairCounter, beside, engagements, following
+from model.item_pairs import CompanionCounter, FollowerCounter, engagements
 
 V = 4
 OUT = V + 1
 
 
-def counted(users, times=None, batches=1, find=following):
+def counted(users, times=None, batches=1, of=FollowerCounter):
     """Counts {(item, other): count}, and the table."""
-    counter = PairCounter(V, find, with_itself=find is following)
+    counter = of(V)
     per_batch = -(-len(users) // batches)
     for at in range(0, len(users), per_batch):
         batch = transformed(users[at : at + per_batch])
@@ -56,7 +56,7 @@ def test_in_a_session_with_times_what_comes_later_follows():
 
 def test_in_a_session_all_are_beside_each_other_and_none_beside_itself():
     alice = [(0, [(1, 1), (2, 1), (1, 1), (OUT, 1), (4, 0)]), (3, [(2, 1), (3, 1)]), (9, [(1, 1)])]
-    found, table = counted([alice, [(1, [(3, 1), (2, 1)])]], find=beside)
+    found, table = counted([alice, [(1, [(3, 1), (2, 1)])]], of=CompanionCounter)
     # 1 is in the first session twice.
     assert found == {(1, 2): 2, (2, 1): 2, (2, 3): 2, (3, 2): 2}
     assert table.total.tolist() == [0, 3, 3, 2, 0, 0]
@@ -95,7 +95,7 @@ def test_a_session_of_any_length_counts_few_followers(monkeypatch):
 def test_of_a_session_of_any_length_the_latest_are_beside_each_other(monkeypatch):
     monkeypatch.setattr(module, "MOST_COUNTED", 3)
     users, times = [[(0, [(1, 1), (2, 1), (3, 1), (4, 1)])]], [[[4, 3, 2, 1]]]
-    found, _ = counted(users, times, find=beside)
+    found, _ = counted(users, times, of=CompanionCounter)
     assert found == dict.fromkeys([(1, 2), (1, 3), (2, 1), (2, 3), (3, 1), (3, 2)], 1)
 
 
@@ -137,15 +137,15 @@ def companions_by_loops(log):
     return found, times
 
 
-BY_LOOPS = {following: followers_by_loops, beside: companions_by_loops}
+BY_LOOPS = {FollowerCounter: followers_by_loops, CompanionCounter: companions_by_loops}
 
 
 @settings(deadline=None)
 @given(logs, st.integers(1, 3), st.sampled_from(list(BY_LOOPS)))
-def test_any_log_is_counted_as_plain_loops_do(log, batches, find):
+def test_any_log_is_counted_as_plain_loops_do(log, batches, of):
     users = [[(day, [(i, int(e)) for i, e, _ in s]) for day, s in enumerate(u)] for u in log]
     times = [[[day * DAY + at for _, _, at in s] for day, s in enumerate(u)] for u in log]
-    found, table = counted(users, times, batches, find)
-    expected, expected_times = BY_LOOPS[find](log)
+    found, table = counted(users, times, batches, of)
+    expected, expected_times = BY_LOOPS[of](log)
     assert found == expected
     assert table.total.tolist() == expected_times.tolist()
