@@ -162,8 +162,12 @@ def serving(
     The generated servables are kept in output/benchmarks/serving/models.
     """
     with _benchmark(SERVING_OUTPUT, [], []) as (command, console):
+        import tensorflow as tf
+
         from benchmarks.serving import benchmark_serving
 
+        # As the server's default: what differs is gRPC.
+        tf.config.threading.set_intra_op_parallelism_threads(1)
         models = SERVING_OUTPUT / "models"
         benchmark_serving(items, seconds, models, output, command, console)
 

@@ -1,4 +1,4 @@
-"""The command line, with TensorFlow Serving's flag names, meanings and defaults."""
+"""The command line, with TensorFlow Serving's flag names and meanings."""
 
 import argparse
 import logging
@@ -28,7 +28,6 @@ _IGNORED = (
     "rest_api_enable_cors_support",
     "rest_api_num_threads",
     "rest_api_timeout_in_ms",
-    "tensorflow_inter_op_parallelism",
     "tensorflow_session_parallelism",
 )
 
@@ -58,7 +57,10 @@ class Flags:
     grpc_channel_arguments: ChannelArguments = _flag(  # noqa: RUF009  (of tuples)
         (), "of gRPC's server, such as grpc.max_receive_message_length=4194304; comma-separated"
     )
-    tensorflow_intra_op_parallelism: int = _flag(0, "threads of one operation; 0: one a core")
+    tensorflow_inter_op_parallelism: int = _flag(0, "operations at once; 0: one a core")
+    tensorflow_intra_op_parallelism: int = _flag(
+        1, "threads of one operation; 0: one a core, which is TensorFlow Serving's default"
+    )
     ssl_config_file: str = _flag("", "text proto SSLConfig, for TLS")
     enable_grpc_healthcheck_service: bool = _flag(False, "answer grpc.health.v1.Health too")
     enable_serialization_as_tensor_content: bool = _flag(False, "answer numbers as bytes")

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import grpc
+from tensorflow.core.protobuf.config_pb2 import ConfigProto
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig
 
 from serving.server.flags import Flags
@@ -129,8 +130,7 @@ class Model:
         self._set(version, State.LOADING)
         servable = None
         try:
-            threads = self._flags.tensorflow_intra_op_parallelism
-            servable = Servable(self.name, version.number, folder, threads)
+            servable = Servable(self.name, version.number, folder, self._session_config())
             servable.warm_up()
         except Exception as error:  # a model can fail to load in any way
             if servable is not None:
@@ -145,6 +145,12 @@ class Model:
             version.servable = servable
             version.error = None
             self._set(version, State.AVAILABLE)
+
+    def _session_config(self) -> ConfigProto:
+        return ConfigProto(
+            inter_op_parallelism_threads=self._flags.tensorflow_inter_op_parallelism,
+            intra_op_parallelism_threads=self._flags.tensorflow_intra_op_parallelism,
+        )
 
     def _unload_unwanted(self) -> None:
         is_covered = not self._wanted or self.available().keys() & self._wanted.keys()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import grpc
 import tensorflow as tf
-from tensorflow.core.protobuf import config_pb2
+from tensorflow.core.protobuf.config_pb2 import CallableOptions, ConfigProto
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from serving.server.signature import decode_inputs, find_signature, select_outputs
@@ -30,21 +30,16 @@ class Servable:
         name: the model's name, echoed in responses.
         version: the version number, echoed in responses.
         path: the version's folder.
-        intra_op_parallelism: threads of one operation; 0: one a core.
+        config: of its session; TensorFlow's own if None.
 
     Raises:
         Exception: whatever TensorFlow raises on a folder that is not a SavedModel.
     """
 
-    def __init__(self, name: str, version: int, path: Path, intra_op_parallelism: int = 0):
+    def __init__(self, name: str, version: int, path: Path, config: ConfigProto | None = None):
         self.name = name
         self.version = version
         self._path = path
-        # A graph runs in the thread of its request, which spares hand-overs between threads;
-        # requests side by side, and large operations by themselves, use the other cores.
-        config = config_pb2.ConfigProto(
-            inter_op_parallelism_threads=-1, intra_op_parallelism_threads=intra_op_parallelism
-        )
         with tf.Graph().as_default() as graph:
             self._session = tf.compat.v1.Session(graph=graph, config=config)
             try:
@@ -113,7 +108,7 @@ class Servable:
 
     def _make_callable(self, key: str, aliases: tuple[str, ...]) -> Callable:
         signature = self.signature_defs[key]
-        options = config_pb2.CallableOptions(
+        options = CallableOptions(
             feed=[signature.inputs[alias].name for alias in sorted(signature.inputs)],
             fetch=[signature.outputs[alias].name for alias in aliases],
         )
