@@ -26,6 +26,13 @@ def test_defaults_are_those_of_tensorflow_serving():
     assert flags.model_config_file_poll_wait_seconds == 0
     assert (flags.max_num_load_retries, flags.load_retry_interval_micros) == (5, 60_000_000)
     assert flags.enable_grpc_healthcheck_service is False
+    assert flags.tensorflow_inter_op_parallelism == 0
+
+
+def test_an_operation_has_one_thread_unless_the_flag_says_more():
+    assert parse_flags(BASE).tensorflow_intra_op_parallelism == 1
+    flag = "--tensorflow_intra_op_parallelism=0"
+    assert parse_flags([*BASE, flag]).tensorflow_intra_op_parallelism == 0
 
 
 @pytest.mark.parametrize(
