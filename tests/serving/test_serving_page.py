@@ -111,7 +111,7 @@ def test_the_page_names_every_feature_of_a_request():
 
 
 def test_the_files_it_names_exist():
-    for path in re.findall(r"\]\((?!http)([^)]+)\)", PAGE):
+    for path in re.findall(r"\]\((?!http)([^)#]+)", PAGE):
         assert (ROOT / "docs" / path).exists(), path
     for name in re.findall(r"`(?:tests/serving/)?(test_\w+\.py)`", PAGE):
         assert (ROOT / "tests" / "serving" / name).exists(), name
