@@ -14,6 +14,7 @@ from model.index import LOWEST, Best, lowered, pairs
 from model.item_scores import ItemScores
 from model.pair_keys import keys_of, positions
 from model.pair_scores import distinct
+from model.shapes import in_blocks
 from model.tables import fixed
 from model.user_encoder import Reading
 
@@ -39,8 +40,7 @@ class ClusterIndex(tf.Module):
         Args:
           scores: of the model.
           clusters: every vocabulary index 1..V is in one.
-          probes: how many clusters a request reads; more, where exclusions and own items would
-            leave too few.
+          probes: how many clusters a request reads; more, where exclusions would leave too few.
         """
         super().__init__()
         self.scores = scores
@@ -93,12 +93,12 @@ class ClusterIndex(tf.Module):
         own_score = tf.zeros([rows, 0])
         if reading.pairs is not None:
             own, own_score = self._own(reading, excluded, rows)
-        elsewhere = tf.concat([excluded, own], 1)
-        hidden = tf.reduce_sum(tf.cast(elsewhere > 0, tf.int64), 1)
-        reads = tf.maximum(self.clusters_with(k + hidden), self.probes)  # [N]
+        # Own items are hidden in their clusters, but stand beside them.
+        missing = tf.reduce_sum(tf.cast(excluded > 0, tf.int64), 1)
+        reads = tf.maximum(self.clusters_with(k + missing), self.probes)  # [N]
         chosen = tf.math.top_k(self.cluster_scores(reading), tf.reduce_max(reads)).indices
         index, score = self._read_clusters(reading, chosen, reads)
-        score = self._hide(score, chosen, elsewhere)
+        score = self._hide(score, chosen, tf.concat([excluded, own], 1))
         index, score = tf.concat([index, own], 1), tf.concat([score, own_score], 1)
         score, place = tf.math.top_k(score, k)
         return Best(tf.gather(index, place, batch_dims=1), score)
@@ -113,7 +113,7 @@ class ClusterIndex(tf.Module):
         score = tf.where(place < 0, scored.score, LOWEST)
         starts = tf.searchsorted(row, tf.range(rows, dtype=tf.int64))
         column = tf.range(tf.size(row)) - tf.gather(starts, row)
-        most = tf.reduce_max(tf.concat([column + 1, [0]], 0))
+        most = in_blocks(tf.reduce_max(tf.concat([column + 1, [0]], 0)))
         cell = tf.stack([tf.cast(row, tf.int32), column], 1)
         own = tf.scatter_nd(cell, index, [rows, most])
         own_score = tf.tensor_scatter_nd_update(tf.fill([rows, most], LOWEST), cell, score)

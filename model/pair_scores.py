@@ -5,6 +5,7 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from model.pair_keys import keys_of, pairs_of, positions
+from model.shapes import in_blocks
 
 
 class PairScores(NamedTuple):
@@ -39,7 +40,9 @@ class GatedScore(tf.keras.layers.Layer):
     ) -> tf.Tensor:
         """Scores [R] of inputs [R, inputs], with each pair's row of the states [N, dim]."""
         gate = tf.gather(self._gate(state), row)  # [R, 2]
-        score = (self._linear(inputs) + self._mlp(inputs))[:, 0] + bias
+        pairs = tf.size(row)
+        inputs = tf.pad(inputs, [[0, in_blocks(pairs) - pairs], [0, 0]])
+        score = (self._linear(inputs) + self._mlp(inputs))[:pairs, 0] + bias
         return score * tf.exp(gate[:, 0]) + gate[:, 1]
 
 

@@ -90,9 +90,9 @@ def test_only_the_best_clusters_and_own_items_are_read(model, scores):
     order = np.argsort(-index.cluster_scores(reading).numpy(), axis=1)
     item, score = lists(index, reading, k=1)
     exact = logits(model, history(USERS))
-    # One more item than a user's own are in any 1, 2 and 3 clusters.
-    for row, (reads, own) in enumerate(((1, []), (2, [1, 3]), (3, [4, 5, 6]))):
-        candidates = sorted({*MEMBERS[order[row, :reads]].flat, *own} - {0})
+    # A user's own items and those that were counted with them.
+    for row, own in enumerate(([], [1, 2, 3, 4], [1, 4, 5, 6])):
+        candidates = sorted({*MEMBERS[order[row, 0]], *own} - {0})
         expected = max(candidates, key=lambda i: exact[row, i - 1])
         assert item[row, 0] == expected
         np.testing.assert_allclose(score[row, 0], exact[row, expected - 1], **TOLERANCE)
@@ -110,14 +110,6 @@ def test_more_clusters_are_read_where_one_has_too_few_items(model, scores):
         assert not {6, 1} & set(item[2].tolist())
 
 
-def test_equal_items_come_in_the_order_of_the_vocabulary():
-    model = small_model([3] * V, trend=False)
-    scores = ItemScores(model)
-    scores._vectors[-1].assign(tf.zeros_like(scores.vectors))
-    reading = read(model, scores, [NOBODY])
-    assert lists(ExactIndex(scores), reading, [[2]])[0].tolist() == [[1, 3, 4]]
-
-
 indices = st.integers(0, V + 1)
 users = st.lists(
     st.tuples(
@@ -131,7 +123,36 @@ users = st.lists(
 @settings(max_examples=25, derandomize=True)
 @given(
     batch=st.lists(
-        st.tuples(users, st.lists(st.integers(0, V + 1), min_size=2, max_size=2)),
+        st.tuples(users, st.lists(indices, min_size=3, max_size=3)),
+        min_size=1,
+        max_size=3,
+    ),
+    k=st.integers(1, V),
+)
+def test_a_list_is_as_long_as_the_exact_one(model, scores, batch, k):
+    reading = read(model, scores, [user for user, _ in batch])
+    excluded = [items for _, items in batch]
+    for index in (ExactIndex(scores), clusters(scores, 1)):
+        item, score = lists(index, reading, excluded, k)
+        for row, items in enumerate(excluded):
+            found = item[row][np.isfinite(score[row])]
+            assert len(found) == min(k, V - len(set(items) - {0, V + 1}))
+            assert len(set(found)) == len(found)
+            assert not set(found) & set(items)
+
+
+def test_equal_items_come_in_the_order_of_the_vocabulary():
+    model = small_model([3] * V, trend=False)
+    scores = ItemScores(model)
+    scores._vectors[-1].assign(tf.zeros_like(scores.vectors))
+    reading = read(model, scores, [NOBODY])
+    assert lists(ExactIndex(scores), reading, [[2]])[0].tolist() == [[1, 3, 4]]
+
+
+@settings(max_examples=25, derandomize=True)
+@given(
+    batch=st.lists(
+        st.tuples(users, st.lists(indices, min_size=2, max_size=2)),
         min_size=1,
         max_size=3,
     ),

@@ -42,13 +42,13 @@ def together():
 def inputs_of(scorer, users, positions):
     """{(row, item): inputs} of requests at positions of each user's history."""
     seen = []
-    linear = scorer._score._linear
-    scorer._score._linear = lambda x: seen.append(x.numpy()) or x[:, :1]
+    of_inputs = scorer._score
+    scorer._score = lambda x, row, state: seen.append(x.numpy()) or x[:, 0]
     try:
         at = requests(positions)
         place, score = scorer(history(users), at, tf.zeros([len(at.user), 4]))
     finally:
-        scorer._score._linear = linear
+        scorer._score = of_inputs
     assert score.shape == (len(place),)
     return dict(zip(map(tuple, place.numpy().tolist()), seen[0], strict=True))
 
