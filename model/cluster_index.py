@@ -12,8 +12,7 @@ import tensorflow as tf
 
 from model.index import LOWEST, Best, lowered, pairs
 from model.item_scores import ItemScores
-from model.pair_keys import keys_of, positions
-from model.pair_scores import distinct
+from model.pair_scores import PairScores, distinct
 from model.shapes import in_blocks
 from model.tables import fixed
 from model.user_encoder import Reading
@@ -88,35 +87,38 @@ class ClusterIndex(tf.Module):
 
     def search(self, reading: Reading, excluded: tf.Tensor, k: int) -> Best:
         """As the exact index does, but for items of clusters that are not read; of equals, any."""
-        rows = tf.shape(reading.vector)[0]
-        own = tf.zeros([rows, 0], tf.int64)
-        own_score = tf.zeros([rows, 0])
-        if reading.pairs is not None:
-            own, own_score = self._own(reading, excluded, rows)
-        # Own items are hidden in their clusters, but stand beside them.
+        listed = self._listed(reading, excluded)
+        own, own_score = self._own(reading, listed)
+        # Excluded items are lost to the clusters; own ones only stand beside them.
         missing = tf.reduce_sum(tf.cast(excluded > 0, tf.int64), 1)
         reads = tf.maximum(self.clusters_with(k + missing), self.probes)  # [N]
         chosen = tf.math.top_k(self.cluster_scores(reading), tf.reduce_max(reads)).indices
         index, score = self._read_clusters(reading, chosen, reads)
-        score = self._hide(score, chosen, tf.concat([excluded, own], 1))
+        score = self._hide(score, chosen, listed)
         index, score = tf.concat([index, own], 1), tf.concat([score, own_score], 1)
         score, place = tf.math.top_k(score, k)
         return Best(tf.gather(index, place, batch_dims=1), score)
 
-    def _own(self, reading, excluded, rows) -> tuple[tf.Tensor, tf.Tensor]:
-        """The items of each request's pairs [N, U], 0 pads, and scores: -inf for excluded ones."""
-        vocabulary_size = self.scores.vocabulary_size
-        scored = distinct(reading.pairs, vocabulary_size)
-        row, index = tf.unstack(scored.place, axis=1)
-        excluded_keys = keys_of(*pairs(excluded, vocabulary_size), vocabulary_size)
-        place = positions(keys_of(row, index, vocabulary_size), excluded_keys)
-        score = tf.where(place < 0, scored.score, LOWEST)
-        starts = tf.searchsorted(row, tf.range(rows, dtype=tf.int64))
+    def _listed(self, reading, excluded) -> PairScores:
+        """The pairs of the reading and those excluded, which score -inf; each once."""
+        row, index = pairs(excluded, self.scores.vocabulary_size)
+        listed = PairScores(tf.stack([row, index], 1), tf.fill(tf.shape(row), LOWEST))
+        if reading.pairs is not None:
+            both = zip(reading.pairs, listed, strict=True)
+            listed = PairScores(*(tf.concat(values, 0) for values in both))
+        return distinct(listed, self.scores.vocabulary_size)
+
+    def _own(self, reading, listed) -> tuple[tf.Tensor, tf.Tensor]:
+        """The listed items of each request [N, U], 0 pads, and scores."""
+        row, index = tf.unstack(listed.place, axis=1)
+        rows = tf.shape(reading.vector, tf.int64)[0]
+        starts = tf.searchsorted(row, tf.range(rows))
         column = tf.range(tf.size(row)) - tf.gather(starts, row)
         most = in_blocks(tf.reduce_max(tf.concat([column + 1, [0]], 0)))
         cell = tf.stack([tf.cast(row, tf.int32), column], 1)
-        own = tf.scatter_nd(cell, index, [rows, most])
-        own_score = tf.tensor_scatter_nd_update(tf.fill([rows, most], LOWEST), cell, score)
+        own = tf.scatter_nd(cell, index, [tf.cast(rows, tf.int32), most])
+        own_score = tf.fill(tf.shape(own), LOWEST)
+        own_score = tf.tensor_scatter_nd_update(own_score, cell, listed.score)
         return own, own_score + self.scores.of(reading, own)
 
     def _read_clusters(self, reading, chosen, reads) -> tuple[tf.Tensor, tf.Tensor]:
@@ -134,9 +136,9 @@ class ClusterIndex(tf.Module):
         is_read = tf.sequence_mask(reads * self._size, shape[1])
         return index, tf.where(tf.logical_and(is_read, index > 0), score, LOWEST)
 
-    def _hide(self, score, chosen, index) -> tf.Tensor:
-        """Scores of `_read_clusters` with items [N, X] of each row at -inf."""
-        row, item = pairs(index, self.scores.vocabulary_size)
+    def _hide(self, score, chosen, listed) -> tf.Tensor:
+        """Scores of `_read_clusters` with the listed items at -inf."""
+        row, item = tf.unstack(listed.place, axis=1)
         slot = tf.gather(self._slot, item)
         rows, probes = tf.unstack(tf.shape(chosen, out_type=tf.int64))
         # Where each cluster stands among those of its row, from 1; 0 if it was not chosen.

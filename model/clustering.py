@@ -13,8 +13,8 @@ from model.index import ExactIndex
 from model.item_scores import ItemScores
 from model.user_encoder import Reading
 
-CLUSTER_SIZE = 128  # at most
-MEAN_SIZE = 96  # before those too large are split again
+CLUSTER_SIZE = 256  # at most
+MEAN_SIZE = 192  # before those too large are split again
 MAX_CHILDREN = 128
 SAMPLE = 2**16
 # Keeps directions that no request asked about from being forgotten.

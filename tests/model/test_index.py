@@ -184,11 +184,11 @@ def test_a_row_does_not_depend_on_its_batch(model, scores, batch, probes):
 def test_every_item_is_in_one_cluster_of_its_like():
     generator = np.random.default_rng(0)
     centre = generator.normal(size=[4, 8]) * 10
-    topic = generator.integers(4, size=400)
-    items = centre[topic] + generator.normal(size=[400, 8])
+    topic = generator.integers(4, size=800)
+    items = centre[topic] + generator.normal(size=[800, 8])
     found = find_clusters(items, generator.normal(size=[50, 8]))
     assert found.members.shape[1] == CLUSTER_SIZE
-    assert sorted(found.members[found.members > 0]) == list(range(1, 401))
+    assert sorted(found.members[found.members > 0]) == list(range(1, 801))
     for row in found.members:
         assert len(set(topic[row[row > 0] - 1])) == 1
     np.testing.assert_array_equal(
@@ -197,8 +197,8 @@ def test_every_item_is_in_one_cluster_of_its_like():
 
 
 def test_equal_items_are_put_in_clusters_too():
-    found = find_clusters(np.ones([150, 3]), np.ones([2, 3]))
-    assert sorted(found.members[found.members > 0]) == list(range(1, 151))
+    found = find_clusters(np.ones([300, 3]), np.ones([2, 3]))
+    assert sorted(found.members[found.members > 0]) == list(range(1, 301))
     np.testing.assert_allclose(found.spread, 0, atol=1e-3)
 
 
