@@ -2,7 +2,8 @@
 
 A server is loaded in a closed loop for its most and then, in an open loop, at half of that rate;
 the bare call answers the same requests at the same rate, in one process without gRPC. At half, the
-two take turns, so that what else the machine does meets both.
+two take turns, and so do the calls alone of exact index and clusters: what else the machine does
+meets all that is compared.
 """
 
 import json
@@ -59,11 +60,11 @@ def benchmark_serving(
         folder = _models(models, items, console)
         users = _users(folder)
         rows += _recall(f"{items}-{CLUSTERS}", folder, command)
+        for rounds in _alone(folder, items, users, seconds):
+            rows += _rows(rounds, command, console)
         for index in (EXACT, CLUSTERS):
             for rounds in _of_index(folder / index, f"{items}-{index}", users, seconds):
                 rows += _rows(rounds, command, console)
-        floor = numpy_floor(f"{items}-{EXACT}-batch-1-alone", items, seconds)
-        rows += _rows([floor], command, console)
     name = f"{UNSTRUCTURED_ITEMS}-{UNSTRUCTURED}"
     folder = _models(models, UNSTRUCTURED_ITEMS, console, has_topics=False)
     rows += _recall(f"{name}-{CLUSTERS}", folder, command)
@@ -75,17 +76,38 @@ def benchmark_serving(
     console.print(f"results: {output}")
 
 
-def _of_index(base: Path, name: str, users: list[bytes], seconds: float) -> Iterator[list[Load]]:
-    """The rounds of each load of one servable: bare, served at most, and both at half of that."""
+def _alone(
+    folder: Path, items: int, users: list[bytes], seconds: float
+) -> Iterator[Sequence[Load]]:
+    """The rounds of one call after the other: of the user vector, each index, and the floor."""
+    models = {index: tf.saved_model.load(str(folder / index / "1")) for index in (EXACT, CLUSTERS)}
+    encode = InProcess(models[EXACT].signatures[ENCODE], users, 1)
+    calls = {f"{items}-{EXACT}-{ENCODE}-batch-1-alone": encode}
+    for batch in BATCHES:
+        for index, model in models.items():
+            bare = InProcess(model.signatures[DEFAULT], users, batch)
+            calls[f"{items}-{index}-batch-{batch}-alone"] = bare
+    turn = seconds / ROUNDS
+    turns = [
+        (
+            *(call.closed(name, turn) for name, call in calls.items()),
+            numpy_floor(f"{items}-{EXACT}-batch-1-alone", items, turn),
+        )
+        for _ in range(ROUNDS)
+    ]
+    yield from zip(*turns, strict=True)
+
+
+def _of_index(
+    base: Path, name: str, users: list[bytes], seconds: float
+) -> Iterator[Sequence[Load]]:
+    """The rounds of each load of one servable: served at most, and bare and served at half."""
     model = tf.saved_model.load(str(base / "1"))
-    encode = InProcess(model.signatures[ENCODE], users, 1)
-    yield [encode.closed(f"{name}-{ENCODE}-batch-1-alone", seconds)]
     with Server(base) as server:
         for batch in BATCHES:
             loads = f"{name}-batch-{batch}"
             requests = _requests(users, batch)
             bare = InProcess(model.signatures[DEFAULT], users, batch)
-            yield [bare.closed(f"{loads}-alone", seconds)]
             most = server.load(f"{loads}-maximum", requests, 0.0, seconds)
             yield [most]
             half = most.per_second / 2
@@ -96,7 +118,7 @@ def _of_index(base: Path, name: str, users: list[bytes], seconds: float) -> Iter
                 )
                 for _ in range(ROUNDS)
             ]
-            yield from map(list, zip(*turns, strict=True))
+            yield from zip(*turns, strict=True)
 
 
 def _models(models: Path, items: int, console: Console, has_topics: bool = True) -> Path:

@@ -61,8 +61,9 @@ def preprocessing_fn(inputs: dict, custom_config: dict) -> dict:
     """
     item_id = inputs[features.ITEM_ID]
     is_engaged = tf.equal(inputs[features.ENGAGED], 1)
+    # Flat: a ragged mask checks its rows, which the graph that serves would go on doing.
     vocabulary = tft.vocabulary(
-        tf.ragged.boolean_mask(item_id, is_engaged),
+        tf.boolean_mask(item_id.flat_values, is_engaged.flat_values),
         frequency_threshold=custom_config["min_sessions_per_item"],
         vocab_filename=features.ITEM_VOCABULARY,
     )
