@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from model.index import LOWEST, Best, lowered, pairs
 from model.item_scores import ItemScores
-from model.pair_scores import PairScores, distinct
+from model.pair_scores import PairScores, distinct, joined
 from model.shapes import in_blocks
 from model.tables import fixed
 from model.user_encoder import Reading
@@ -104,21 +104,19 @@ class ClusterIndex(tf.Module):
         row, index = pairs(excluded, self.scores.vocabulary_size)
         listed = PairScores(tf.stack([row, index], 1), tf.fill(tf.shape(row), LOWEST))
         if reading.pairs is not None:
-            both = zip(reading.pairs, listed, strict=True)
-            listed = PairScores(*(tf.concat(values, 0) for values in both))
+            listed = joined([reading.pairs, listed])
         return distinct(listed, self.scores.vocabulary_size)
 
     def _own(self, reading, listed) -> tuple[tf.Tensor, tf.Tensor]:
         """The listed items of each request [N, U], 0 pads, and scores."""
         row, index = tf.unstack(listed.place, axis=1)
-        rows = tf.shape(reading.vector, tf.int64)[0]
-        starts = tf.searchsorted(row, tf.range(rows))
+        rows = tf.shape(reading.vector)[0]
+        starts = tf.searchsorted(row, tf.range(rows, dtype=tf.int64))
         column = tf.range(tf.size(row)) - tf.gather(starts, row)
         most = in_blocks(tf.reduce_max(tf.concat([column + 1, [0]], 0)))
         cell = tf.stack([tf.cast(row, tf.int32), column], 1)
-        own = tf.scatter_nd(cell, index, [tf.cast(rows, tf.int32), most])
-        own_score = tf.fill(tf.shape(own), LOWEST)
-        own_score = tf.tensor_scatter_nd_update(own_score, cell, listed.score)
+        own = tf.scatter_nd(cell, index, [rows, most])
+        own_score = tf.tensor_scatter_nd_update(tf.fill([rows, most], LOWEST), cell, listed.score)
         return own, own_score + self.scores.of(reading, own)
 
     def _read_clusters(self, reading, chosen, reads) -> tuple[tf.Tensor, tf.Tensor]:

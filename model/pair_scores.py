@@ -50,6 +50,11 @@ def together(parts: list[PairScores]) -> PairScores | None:
     """One list of all; None if there is none."""
     if len(parts) < 2:
         return parts[0] if parts else None
+    return joined(parts)
+
+
+def joined(parts: list[PairScores]) -> PairScores:
+    """One list of at least one."""
     places, scores = zip(*parts, strict=True)
     return PairScores(tf.concat(places, 0), tf.concat(scores, 0))
 
