@@ -82,7 +82,12 @@ class TrainConfig(_Section):
     """`[train]`: optimisation; the number of epochs is chosen on the eval split."""
 
     epochs: Positive = Field(60, description="at most")
-    patience: Positive = Field(2, description="epochs without a better validation NDCG@20")
+    patience: Positive = Field(
+        2, description="epochs without a better validation NDCG@20 before training stops"
+    )
+    patience_steps: Positive = Field(
+        64, description="as many steps at least, too: more epochs where a log is small"
+    )
     batch_size: Positive = Field(48, description="users per step")
     min_steps: Positive = Field(
         16, description="of an epoch; the users of a small log are read again until it has as many"

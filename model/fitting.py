@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import os
 import time
 
@@ -56,8 +57,10 @@ def fit(
     optimizer.build(model.trainable_variables)
     model.compile(optimizer)
     monitor = f"val_ndcg@{CUTOFF}"
+    # Where an epoch has few steps, validation NDCG dips for several on the way up.
+    patience = max(config.patience, math.ceil(config.patience_steps / steps))
     stop = tf.keras.callbacks.EarlyStopping(
-        monitor, mode="max", patience=config.patience, restore_best_weights=True
+        monitor, mode="max", patience=patience, restore_best_weights=True
     )
     epochs = epochs or config.epochs
     average = WeightAverage(config.weight_average)

@@ -71,21 +71,32 @@ def test_a_small_log_is_read_again_until_an_epoch_has_enough_steps(tmp_path, lea
 
 
 @pytest.mark.parametrize(
-    "patience",
+    ("patience", "patience_steps", "waits"),
     [
-        pytest.param(1, marks=pytest.mark.slow, id="stopped early"),
-        pytest.param(10, id="all epochs"),
+        pytest.param(1, 1, 1, marks=pytest.mark.slow, id="an epoch"),
+        pytest.param(1, 3, 3, marks=pytest.mark.slow, id="epochs of enough steps"),
+        pytest.param(2, 1, 2, id="epochs of more than enough steps"),
     ],
 )
-def test_the_best_epoch_is_kept(tmp_path, patience):
+def test_training_stops_after_patience_and_the_best_epoch_is_kept(
+    tmp_path, patience, patience_steps, waits
+):
     """Training wants items 1 to 3, validation the last item of all: each epoch is worse."""
     # With the follow term the last items would say what comes next.
     model = untrained([1, 1, 1, 1, *[1] * 30], rank_weight=0.0, follow=False)
-    train = every_epoch(BATCHES[:1])
-    config = TrainConfig(min_steps=1, epochs=4, patience=patience, learning_rate=0.3)
-    fit(model, config, train, dataset([VALIDATION]), str(tmp_path))
+    train = every_epoch(BATCHES[:1])  # One step an epoch.
+    config = TrainConfig(
+        min_steps=1,
+        epochs=9,
+        patience=patience,
+        patience_steps=patience_steps,
+        learning_rate=0.3,
+    )
+    best = fit(model, config, train, dataset([VALIDATION]), str(tmp_path))
     ndcg = curves(tmp_path)["val_ndcg@20"]
     assert max(ndcg) > ndcg[-1], ndcg
+    assert best == np.argmax(ndcg) + 1
+    assert len(ndcg) == best + waits
     model.reset_metrics()
     model.compute_loss(VALIDATION)
     np.testing.assert_allclose(model._ndcg.result(), max(ndcg), rtol=1e-5)
