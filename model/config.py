@@ -86,7 +86,7 @@ class TrainConfig(_Section):
         2, description="epochs without a better validation NDCG@20 before training stops"
     )
     patience_steps: Positive = Field(
-        64, description="as many steps at least, too: more epochs where a log is small"
+        80, description="as many steps at least, too: more epochs where a log is small"
     )
     batch_size: Positive = Field(48, description="users per step")
     min_steps: Positive = Field(
