@@ -35,7 +35,7 @@ types: $(READY)
 	@$(VENV)/bin/mypy
 
 docs: $(READY)
-	@$(VENV)/bin/mkdocs build --quiet --strict --site-dir output/docs
+	@$(VENV)/bin/mkdocs build --strict --site-dir output/docs
 
 # The lock is for the newest glibc that set-up provides, whatever the host has.
 lock: $(READY)

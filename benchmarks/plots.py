@@ -80,6 +80,7 @@ def plot_power_laws(rows: Sequence[Row], folder: Path) -> None:
             axes.plot(x, measured, "o", label="measured")
             axes.plot(x, fitted, "-", label="power law")
             axes.set(xscale="log", yscale="log", xlabel=size, title=dataset)
+            axes.tick_params(axis="x", which="minor", labelbottom=False)  # They would overlap.
             axes.legend()
         panels[0].set_ylabel("validation loss")
         _save(figure, folder / f"{dataset}.png")
