@@ -17,6 +17,9 @@ from benchmarks.results import (
     Row,
 )
 
+# Ten colors that differ, then ten lighter ones.
+_COLORS = plt.colormaps["tab20"]([*range(0, 20, 2), *range(1, 20, 2)])
+
 SERVING_LOADS = {
     "exact-batch-1-alone": "exact, alone",
     "exact-batch-1-half": "exact, half load",
@@ -37,7 +40,7 @@ def plot_curves(rows: Sequence[Row], folder: Path) -> None:
         points = [row for row in of_it if row.metric.startswith(CURVE)]
         if not points:
             continue
-        figure, axes = plt.subplots(figsize=(7, 4.5), layout="constrained")
+        figure, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
         learned = list(dict.fromkeys(row.method for row in points))
         for color, method in enumerate(learned):
             for seed in dict.fromkeys(row.seed for row in points if row.method == method):
@@ -46,7 +49,7 @@ def plot_curves(rows: Sequence[Row], folder: Path) -> None:
                     [row.seconds for row in line],
                     [row.value for row in line],
                     marker=".",
-                    color=f"C{color}",
+                    color=_COLORS[color % len(_COLORS)],
                     label=method if seed == 0 else None,
                 )
         for row in of_it:
@@ -57,7 +60,7 @@ def plot_curves(rows: Sequence[Row], folder: Path) -> None:
                 axes.annotate(row.method, place, xycoords=across, fontsize=8, color="grey")
         axes.set(xlabel="seconds of training", ylabel="validation NDCG@20", title=dataset)
         axes.set_xscale("log")
-        axes.legend(fontsize=8)
+        figure.legend(fontsize=8, loc="outside right upper")
         _save(figure, folder / f"{benchmark}-{dataset}.png")
 
 
