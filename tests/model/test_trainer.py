@@ -76,6 +76,7 @@ def test_a_small_log_is_read_again_until_an_epoch_has_enough_steps(tmp_path, lea
         pytest.param(1, 1, 1, marks=pytest.mark.slow, id="an epoch"),
         pytest.param(1, 3, 3, marks=pytest.mark.slow, id="epochs of enough steps"),
         pytest.param(2, 1, 2, id="epochs of more than enough steps"),
+        pytest.param(10, 1, None, id="all epochs"),
     ],
 )
 def test_training_stops_after_patience_and_the_best_epoch_is_kept(
@@ -96,7 +97,7 @@ def test_training_stops_after_patience_and_the_best_epoch_is_kept(
     ndcg = curves(tmp_path)["val_ndcg@20"]
     assert max(ndcg) > ndcg[-1], ndcg
     assert best == np.argmax(ndcg) + 1
-    assert len(ndcg) == best + waits
+    assert len(ndcg) == (config.epochs if waits is None else best + waits)
     model.reset_metrics()
     model.compute_loss(VALIDATION)
     np.testing.assert_allclose(model._ndcg.result(), max(ndcg), rtol=1e-5)
