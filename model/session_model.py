@@ -49,8 +49,8 @@ class SessionModel(tfrs.Model):
         self.item_bias = tf.Variable(_log_popularity(catalogue.count), name="item_bias")
         self.trend = None
         if config.trend:
-            self.trend = Trend(catalogue.period_count[:, 1:-1], config.dim)
-        self.users = UserEncoder(config, catalogue, max_sessions, self.trend)
+            self.trend = Trend(catalogue.period_count[:, 1:-1])
+        self.users = UserEncoder(config, catalogue, max_sessions)
         self.rank_head = None
         if config.rank_weight:
             self.rank_head = RankHead(config.dim, _exposures(catalogue))

@@ -4,8 +4,9 @@ Items come and go: counts of the latest days beat counts of all time (Ji et al.,
 Popularity Baseline in Recommender Systems", SIGIR 2020), and an item's bias drifts (Koren,
 "Collaborative Filtering with Temporal Dynamics", KDD 2009). Time is cut into periods that hold
 equally many training sessions. The score of an item is a learned mix of its decayed counts in the
-periods before the request's, so that no session sees itself or its future; and the query gets a
-vector for the period, which is Koren's per-period bias of every item, of low rank.
+periods before the request's, so that no session sees itself or its future. Nothing is learned of a
+single period: that would tell a training of what else happens in it, which no request after the
+training data can know.
 """
 
 import numpy as np
@@ -17,17 +18,16 @@ FLOOR = 0.1
 
 
 class Trend(tf.keras.layers.Layer):
-    """Scores the catalogue, and shifts the query, by the period of the request.
+    """Scores the catalogue by the period of the request.
 
     A request after the training data is answered as of their end.
     """
 
-    def __init__(self, period_count: np.ndarray, dim: int):
+    def __init__(self, period_count: np.ndarray):
         """Build the tables.
 
         Args:
           period_count: engaged training sessions of each period and item, [periods + 1, V].
-          dim: width of the query.
         """
         super().__init__(name="trend")
         self._last = int(np.flatnonzero(period_count.any(axis=1)).max(initial=0))
@@ -37,15 +37,6 @@ class Trend(tf.keras.layers.Layer):
         self._log_share = tf.constant(np.log(np.stack(shares).T + FLOOR), tf.float32)
         self._mix = self.add_weight(name="mix", shape=[len(DECAYS)], initializer="zeros")
         self._gate = tf.keras.layers.Dense(1, kernel_initializer="zeros")
-        # A row for the periods without sessions too: the configuration alone decides the shape, and
-        # a warm start finds it, whatever the end of the data it was trained on.
-        self._period = self.add_weight(
-            name="period_embedding", shape=[len(period_count), dim], initializer="zeros"
-        )
-
-    def shift(self, period: tf.Tensor) -> tf.Tensor:
-        """What the period adds to the query: [N] -> [N, dim]."""
-        return tf.gather(self._period, tf.minimum(period, self._last))
 
     def call(
         self, period: tf.Tensor, state: tf.Tensor, index: tf.Tensor

@@ -13,7 +13,6 @@ from model.repeat import RepeatScorer
 from model.sequence_encoders import SEQUENCE_ENCODERS
 from model.session_encoders import SESSION_ENCODERS
 from model.time_encoder import VisitTimeEncoder
-from model.trend import Trend
 
 
 class Reading(NamedTuple):
@@ -35,16 +34,13 @@ class Reading(NamedTuple):
 class UserEncoder(tf.keras.layers.Layer):
     """ISE and SSE, and the time of the request."""
 
-    def __init__(
-        self, config: ModelConfig, catalogue: Catalogue, max_sessions: int, trend: Trend | None
-    ):
+    def __init__(self, config: ModelConfig, catalogue: Catalogue, max_sessions: int):
         """Build the layers.
 
         Args:
           config: the model's section of the configuration.
           catalogue: the vocabulary and its popularity.
           max_sessions: longest history.
-          trend: shifts the state by the period of the request.
         """
         super().__init__(name="user_encoder")
         self._session_encoder = SESSION_ENCODERS[config.session_encoder](config)
@@ -65,7 +61,6 @@ class UserEncoder(tf.keras.layers.Layer):
             self._neighbours.append(FollowScorer(catalogue.count, catalogue.followers))
         if catalogue.companions is not None:
             self._neighbours.append(TogetherScorer(catalogue.count, catalogue.companions))
-        self._trend = trend
 
     def states(self, history: History, events: tf.Tensor, training: bool = False) -> tf.Tensor:
         """State after each number of sessions, [B, S + 1, dim]; step t has seen t sessions.
@@ -112,8 +107,6 @@ class UserEncoder(tf.keras.layers.Layer):
         state += self._request(history, place, requests.is_time_known)
         latest = self._latest(requests)
         period = tf.gather_nd(history.visit_period, latest)
-        if self._trend is not None:
-            state += self._trend.shift(period)
         vector = self._output(self._dropout(state, training=training))
         pairs = []
         if self._repeat is not None:

@@ -22,7 +22,7 @@ def test_decayed_counts_by_hand():
 
 def trend(count=COUNT, decay: float = 0.5) -> Trend:
     """The scores are the log shares of one decay."""
-    layer = Trend(count, dim=2)
+    layer = Trend(count)
     layer._mix.assign([float(decay == other) for other in DECAYS])
     return layer
 
@@ -52,16 +52,7 @@ def test_a_period_does_not_see_itself(decay):
 def test_a_request_after_the_training_data_is_answered_as_of_their_end():
     """The periods are cut on more data than validation trains on: the last ones are empty."""
     layer = trend(np.concatenate([COUNT, np.zeros([3, 3], int)]))
-    layer._period.assign(np.repeat([[1], [2], [3], [9], [9], [9], [9]], 2, axis=1))
     np.testing.assert_array_equal(scores(layer, [3]), scores(layer, [6]))
-    shifts = layer.shift(tf.constant([1, 2, 3, 6], tf.int64)).numpy()[:, 0]
-    assert shifts.tolist() == [2, 3, 3, 3]
-
-
-def test_the_end_of_the_training_data_does_not_decide_the_shapes_of_weights():
-    """A warm start goes from a model of the whole log to one of all but its end."""
-    to_the_end, before = (Trend(count, dim=2) for count in (COUNT, COUNT * [[1], [1], [0], [0]]))
-    assert [v.shape for v in to_the_end.variables] == [v.shape for v in before.variables]
 
 
 def test_what_was_popular_before_the_request_comes_first():
