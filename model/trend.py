@@ -30,8 +30,8 @@ class Trend(tf.keras.layers.Layer):
           period_count: engaged training sessions of each period and item, [periods + 1, V].
         """
         super().__init__(name="trend")
-        self._last = int(np.flatnonzero(period_count.any(axis=1)).max(initial=0))
-        counts = [decayed_counts(period_count[: self._last + 1], decay) for decay in DECAYS]
+        last = int(np.flatnonzero(period_count.any(axis=1)).max(initial=0))
+        counts = [decayed_counts(period_count[: last + 1], decay) for decay in DECAYS]
         shares = [count / np.maximum(count.mean(1, keepdims=True), 1e-6) for count in counts]
         # [V, periods, decays]: the items of a step are rows side by side.
         self._log_share = tf.constant(np.log(np.stack(shares).T + FLOOR), tf.float32)
@@ -51,8 +51,9 @@ class Trend(tf.keras.layers.Layer):
         Returns:
           [N, periods] and [C, periods].
         """
-        row = tf.minimum(period, self._last + 1)
-        of_request = tf.one_hot(row, self._last + 2) * self.weight(state)
+        periods = self._log_share.shape[1]
+        row = tf.minimum(period, periods - 1)
+        of_request = tf.one_hot(row, periods) * self.weight(state)
         return of_request, tf.tensordot(tf.gather(self._log_share, index - 1), self._mix, 1)
 
     def weight(self, state: tf.Tensor) -> tf.Tensor:

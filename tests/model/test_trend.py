@@ -55,6 +55,14 @@ def test_a_request_after_the_training_data_is_answered_as_of_their_end():
     np.testing.assert_array_equal(scores(layer, [3]), scores(layer, [6]))
 
 
+def test_the_end_of_the_training_data_does_not_decide_the_shapes_of_weights():
+    """A warm start goes from a model of the whole log to one of all but its end."""
+    to_the_end, before = (Trend(count) for count in (COUNT, COUNT * [[1], [1], [0], [0]]))
+    for layer in (to_the_end, before):
+        scores(layer, [1])
+    assert [v.shape for v in to_the_end.variables] == [v.shape for v in before.variables]
+
+
 def test_what_was_popular_before_the_request_comes_first():
     """Two items with as many sessions, one early and one late."""
     rising = catalogue([0, 0])
