@@ -1,6 +1,7 @@
 """`sessionrec benchmark training`: the speed of the model, of NIPP and of RecTools' SASRec.
 
-They take turns on one machine: each method once in each round.
+They take turns on one machine: each method once in each round. NIPP has none of the model's terms
+that count, so the model takes a turn without them, too.
 """
 
 from collections.abc import Sequence
@@ -17,12 +18,12 @@ from benchmarks.prepare import Prepared, prepare
 from benchmarks.protocol import K
 from benchmarks.results import INTERACTIONS_PER_SECOND, Row, write_results
 from benchmarks.trial import CURVES
-from benchmarks.variants import MODEL, NIPP, VARIANTS
+from benchmarks.variants import MODEL, NIPP, NO_COUNTS, VARIANTS
 from components.evaluation.counters import COUNTERS
 from model.fitting import read_curves
 
 BENCHMARK = "training"
-METHODS = (MODEL, NIPP, RECTOOLS)
+METHODS = (MODEL, NO_COUNTS, NIPP, RECTOOLS)
 NDCG = f"ndcg@{K}"
 PERSONAL_FREQUENCY = "personal-frequency"
 SECONDS_TO_LINE = "seconds_to_personal_frequency"

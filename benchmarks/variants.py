@@ -6,6 +6,8 @@ from types import MappingProxyType
 from model.config import ModelConfig
 
 MODEL, NIPP = "sessionrec", "nipp"
+# With the terms of the score that NIPP has.
+NO_COUNTS = f"{MODEL}-no-counts"
 
 # An item is less to learn from than a session: more targets a step, and time to learn them.
 _NEXT_ITEM = (
@@ -27,7 +29,7 @@ VARIANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         MODEL: (),
         NIPP: (*_NEXT_ITEM, *_NO_COUNTS),
         f"{NIPP}-counts": _NEXT_ITEM,
-        f"{MODEL}-no-counts": _NO_COUNTS,
+        NO_COUNTS: _NO_COUNTS,
         f"{MODEL}-no-rank": ("model.rank_weight=0",),
         f"{MODEL}-no-repeat": ("model.repeat=false",),
         f"{MODEL}-no-follow": ("model.follow=false",),
