@@ -6,7 +6,7 @@ from types import MappingProxyType
 from model.config import ModelConfig
 
 MODEL, NIPP = "sessionrec", "nipp"
-# With the terms of the score that NIPP has.
+# The model with only those terms of the score that NIPP has.
 NO_COUNTS = f"{MODEL}-no-counts"
 
 # An item is less to learn from than a session: more targets a step, and time to learn them.
@@ -16,7 +16,7 @@ _NEXT_ITEM = (
     "train.decay_epochs=20",
     "train.patience=3",
 )
-_NO_COUNTS = (
+_COUNTS_OFF = (
     "model.repeat=false",
     "model.follow=false",
     "model.together=false",
@@ -27,9 +27,9 @@ _DEFAULTS = ModelConfig()
 VARIANTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         MODEL: (),
-        NIPP: (*_NEXT_ITEM, *_NO_COUNTS),
+        NIPP: (*_NEXT_ITEM, *_COUNTS_OFF),
         f"{NIPP}-counts": _NEXT_ITEM,
-        NO_COUNTS: _NO_COUNTS,
+        NO_COUNTS: _COUNTS_OFF,
         f"{MODEL}-no-rank": ("model.rank_weight=0",),
         f"{MODEL}-no-repeat": ("model.repeat=false",),
         f"{MODEL}-no-follow": ("model.follow=false",),

@@ -9,6 +9,8 @@ from rich.console import Console
 
 from benchmarks import training
 from benchmarks.peers.rectools import HISTORY, Curve
+from benchmarks.trial import CURVES
+from model.fitting import HISTORY_FILE
 
 LINE = 0.2
 MAX_SESSIONS = 120
@@ -36,9 +38,9 @@ def rows(tmp_path, monkeypatch):
         assert settings[-3:] == ("train.epochs=3", "train.patience=3", "train.refit=false")
         [method] = [name for name in READ if training.VARIANTS.get(name) == settings[:-3]]
         found = curve(method)
-        (folder / "curves").mkdir()
+        (folder / CURVES).mkdir()
         history = {"val_ndcg@20": found.validation, "seconds": found.seconds}
-        (folder / "curves" / "history.json").write_text(json.dumps(history))
+        (folder / CURVES / HISTORY_FILE).write_text(json.dumps(history))
 
     data = SimpleNamespace(
         dataset="shop",
