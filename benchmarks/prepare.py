@@ -40,12 +40,12 @@ class Prepared:
     @cached_property
     def validation(self) -> Task:
         """What hyper-parameters and epochs are chosen on."""
-        return self._task(features.TRAIN_SPLIT, features.EVAL_SPLIT)
+        return self._task(features.TRAIN_SPLIT, features.EVAL_SPLIT, every_target=True)
 
     @cached_property
     def test(self) -> Task:
         """What is judged."""
-        return self._task(features.REFIT_SPLIT, features.TEST_SPLIT)
+        return self._task(features.REFIT_SPLIT, features.TEST_SPLIT, every_target=False)
 
     def with_settings(self, settings: tuple[str, ...]) -> Config:
         """The configuration of a variant."""
@@ -87,10 +87,12 @@ class Prepared:
             raise StageError(f"training failed, see {log}: {''.join(last)}")
         return time.perf_counter() - start
 
-    def _task(self, fit: str, requests: str) -> Task:
-        least = self.config.model.min_sessions_per_item
+    def _task(self, fit: str, requests: str, *, every_target: bool) -> Task:
         return load_task(
-            split_folder(self.examples, fit), split_folder(self.examples, requests), least
+            split_folder(self.examples, fit),
+            split_folder(self.examples, requests),
+            self.config.model.min_sessions_per_item,
+            every_target=every_target,
         )
 
 

@@ -1,9 +1,10 @@
 """What is asked of every method, and how its lists are judged.
 
-The catalogue is the items of at least `min_sessions_per_item` sessions of the histories; targets
-outside it are dropped, and users who have no other. Nothing is sampled, and seen items may be
-recommended. Counters rank this catalogue. The model's lists are taken as it serves them: what it
-recommends from outside counts as missed.
+The catalogue is the items of at least `min_sessions_per_item` sessions of the histories. Test
+targets outside it are dropped, and users who have no other; validation targets outside it count as
+missed, as in a training's own validation (`model.validation`). Nothing is sampled, and seen items
+may be recommended. Counters rank this catalogue. The model's lists are taken as it serves them:
+what it recommends from outside counts as missed.
 """
 
 from collections.abc import Sequence
@@ -56,13 +57,16 @@ class Task:
         return ranking_metrics(lists, self.targets, CUTOFFS)
 
 
-def load_task(fit_folder: str, request_folder: str, min_sessions_per_item: int) -> Task:
+def load_task(
+    fit_folder: str, request_folder: str, min_sessions_per_item: int, *, every_target: bool
+) -> Task:
     """Read a task from two splits, as ingestion wrote them.
 
     Args:
       fit_folder: of a split of histories alone, `train` or `refit`.
       request_folder: of the split with the targets, `eval` or `test`.
       min_sessions_per_item: the least an item needs to be in the catalogue.
+      every_target: whether targets outside the catalogue count, as missed.
 
     Raises:
       ValueError: no user is left to evaluate.
@@ -72,7 +76,7 @@ def load_task(fit_folder: str, request_folder: str, min_sessions_per_item: int) 
     fit = everyone.of_users(0, len(histories))
     requests = everyone.of_users(len(histories), everyone.users)
     popular = rank_by_popularity(fit, min_sessions_per_item)
-    users, targets = target_sets(requests, popular)
+    users, targets = target_sets(requests, None if every_target else popular)
     if not len(users):
         raise ValueError(
             f"no target in {request_folder} is in the catalogue of items with at least "

@@ -22,7 +22,7 @@ def folders(tmp_path):
 
 
 def test_catalogue_and_targets(folders):
-    task = load_task(*folders, min_sessions_per_item=2)
+    task = load_task(*folders, min_sessions_per_item=2, every_target=False)
     assert [task.fit.item_ids[item] for item in task.popular] == [b"a", b"b"]
     assert (task.fit.users, task.requests.users) == (2, 2)
     assert task.users.tolist() == [0]
@@ -30,8 +30,18 @@ def test_catalogue_and_targets(folders):
     assert task.judged_examples == [task.examples[0]]
 
 
+def test_every_target_counts_where_a_training_counts(folders):
+    task = load_task(*folders, min_sessions_per_item=2, every_target=True)
+    assert [task.fit.item_ids[item] for item in task.popular] == [b"a", b"b"]
+    assert task.users.tolist() == [0, 1]
+    found = [{task.requests.item_ids[item] for item in target} for target in task.targets]
+    assert found == [{b"b", b"c"}, {b"c"}]
+    best = task.positions([[b"b", b"a"], [b"b", b"a"]])
+    assert task.metrics(best)["recall@10"].tolist() == [0.5, 0]
+
+
 def test_lists_of_ids_are_judged_in_full(folders):
-    task = load_task(*folders, min_sessions_per_item=2)
+    task = load_task(*folders, min_sessions_per_item=2, every_target=False)
     ids = [b"unheard of"] * 14 + [b"b"] + [b"a"] * 5
     metrics = task.metrics(task.positions([ids]))
     assert metrics["recall@10"].tolist() == [0]
@@ -41,4 +51,4 @@ def test_lists_of_ids_are_judged_in_full(folders):
 
 def test_nobody_to_evaluate(folders):
     with pytest.raises(ValueError, match="at least 9 sessions"):
-        load_task(*folders, min_sessions_per_item=9)
+        load_task(*folders, min_sessions_per_item=9, every_target=False)
