@@ -18,11 +18,13 @@ class Targets(NamedTuple):
       requests: where they are.
       index: vocabulary indices of the session's items, int64 [N, T].
       label: 1 engaged, 0 only shown, -1 where there is no item, int64 [N, T].
+      seed: of what a training step samples to score them against, int64 [2].
     """
 
     requests: Requests
     index: tf.Tensor
     label: tf.Tensor
+    seed: tf.Tensor
 
 
 class TrainingData(NamedTuple):
@@ -71,7 +73,7 @@ def training_batches(
     def to_batch(seed: tf.Tensor, batch: tuple[tf.Tensor, dict]) -> tuple[History, Targets]:
         place, inputs = batch
         inputs = arrange(inputs)
-        seeds = tf.random.experimental.stateless_split([seed, place], 2)
+        seeds = tf.random.experimental.stateless_split([seed, place], 3)
         index = inputs[features.ITEM_INDEX][:, -max_sessions:]
         engaged = inputs[features.ENGAGED][:, -max_sessions:]
         user, position = _sample(index, engaged, vocabulary_size, targets_per_user, seeds[0])
@@ -82,6 +84,7 @@ def training_batches(
             requests,
             tf.gather_nd(index, place).to_tensor(features.PADDING_INDEX),
             tf.gather_nd(engaged, place).to_tensor(PADDING),
+            seeds[2],
         )
         return from_transformed(inputs, max_sessions), targets
 
@@ -107,7 +110,8 @@ def evaluation_batches(dataset: tf.data.Dataset, max_sessions: int) -> tf.data.D
         history = from_transformed(inputs, max_sessions)
         index = inputs[preprocessing.TARGET_INDEX].to_tensor(features.PADDING_INDEX)
         label = inputs[features.TARGET_ENGAGED].to_tensor(PADDING)
-        return history, Targets(at_the_end(history, inputs), index, label)
+        unused = tf.zeros([2], tf.int64)
+        return history, Targets(at_the_end(history, inputs), index, label, unused)
 
     return dataset.map(to_batch, num_parallel_calls=2)
 

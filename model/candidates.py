@@ -5,6 +5,7 @@ RecSys 2019): each item is weighted by how often it was drawn over how often tha
 expected, which makes the softmax's denominator unbiased.
 """
 
+from bisect import bisect
 from typing import NamedTuple
 
 import numpy as np
@@ -14,10 +15,10 @@ from model.config import ModelConfig
 
 # With more items in the vocabulary, scoring all of them takes most of a training step.
 LARGE_CATALOGUE = 50_000
-SAMPLERS = {
-    "uniform": tf.random.uniform_candidate_sampler,
-    "log-uniform": tf.random.log_uniform_candidate_sampler,
-}
+# How likely the items of ranks 1, 2, .. are drawn, up to a factor.
+SAMPLING = {"uniform": np.ones_like, "log-uniform": lambda rank: np.log1p(1 / rank)}
+# Popular items are drawn again and again: draws for each item that is wanted, at most.
+MOST_DRAWS = 4
 
 
 class Candidates(NamedTuple):
@@ -71,42 +72,62 @@ class CandidateSampler:
             is in the order of popularity.
         """
         self._vocabulary_size = len(item_count) - 2
-        self._sample = SAMPLERS[config.sampling]
-        self._count = min(config.sampled_negatives, self._vocabulary_size)
+        chance = SAMPLING[config.sampling](np.arange(1.0, self._vocabulary_size + 1))
+        chance /= chance.sum()
+        wanted = min(config.sampled_negatives, self._vocabulary_size)
+        most = range(1, MOST_DRAWS * wanted)
+        self._draws = 1 + bisect(most, wanted, key=lambda draws: _found(chance, draws).sum())
+        self._expected = tf.constant(_found(chance, self._draws), tf.float32)
+        # Without the last, which is 1 but for rounding.
+        self._bounds = tf.constant(chance.cumsum()[:-1])
         in_catalogue = item_count[1:-1].astype(np.float64)
         share = np.zeros(len(item_count))
         share[1:-1] = in_catalogue / max(in_catalogue.sum(), 1.0)
         self._share = tf.constant(share, tf.float32)
 
-    def __call__(self, target_index: tf.Tensor, is_positive: tf.Tensor) -> Candidates:
+    def __call__(
+        self, target_index: tf.Tensor, is_positive: tf.Tensor, seed: tf.Tensor
+    ) -> Candidates:
         """Candidates of a batch.
 
         Args:
           target_index: vocabulary indices of the items of each target session, int64 [N, T].
           is_positive: which of them were engaged and are in the catalogue, bool [N, T].
+          seed: of the sample, which depends on nothing else, int64 [2].
         """
         in_catalogue = _in_catalogue(target_index, self._vocabulary_size)
         positive = tf.boolean_mask(target_index, is_positive)  # [M]
-        sampled, positive_expected, sampled_expected = self._sample(
-            true_classes=positive[:, tf.newaxis] - 1,
-            num_true=1,
-            num_sampled=self._count,
-            unique=True,
-            range_max=self._vocabulary_size,
-        )
-        drawn = tf.concat([positive, sampled + 1], axis=0)  # [M + sampled]
-        scored = tf.concat([tf.boolean_mask(target_index, in_catalogue), sampled + 1], axis=0)
+        sampled = draw(self._bounds, self._draws, seed) + 1
+        drawn = tf.concat([positive, sampled], axis=0)  # [M + sampled]
+        scored = tf.concat([tf.boolean_mask(target_index, in_catalogue), sampled], axis=0)
         index = tf.sort(tf.unique(scored).y)
         place = tf.searchsorted(index, drawn)
         times = tf.math.unsorted_segment_sum(
             tf.ones_like(drawn, tf.float32), place, tf.size(index)
         )  # [C]
-        expected = tf.concat([positive_expected[:, 0], sampled_expected], axis=0)
-        expected = tf.math.unsorted_segment_max(expected, place, tf.size(index))
+        expected = tf.gather(self._expected, index - 1)
         flat = tf.searchsorted(index, tf.reshape(target_index, [-1]), out_type=tf.int64)
         column = tf.where(in_catalogue, tf.reshape(flat, tf.shape(target_index)), 0)
         share = tf.gather(self._share, index)
         return Candidates(index, column, _log_weight(times, expected, share, column, is_positive))
+
+
+def draw(bounds: tf.Tensor, draws: int, seed: tf.Tensor) -> tf.Tensor:
+    """The different items of so many draws, int64 [at most `draws`], 0..V - 1.
+
+    Args:
+      bounds: the chance that a draw is of one of the items up to each but the last, float64
+        [V - 1].
+      draws: how many.
+      seed: int64 [2].
+    """
+    at = tf.random.stateless_uniform([draws], seed, dtype=tf.float64)
+    return tf.unique(tf.searchsorted(bounds, at, side="right", out_type=tf.int64)).y
+
+
+def _found(chance: np.ndarray, draws: int) -> np.ndarray:
+    """How likely each item is found by so many draws, each with a chance [V]."""
+    return 1.0 - (1.0 - chance) ** draws
 
 
 def _log_weight(times, expected, share, column, is_positive) -> tf.Tensor:
@@ -114,7 +135,7 @@ def _log_weight(times, expected, share, column, is_positive) -> tf.Tensor:
 
     Args:
       times: how often each candidate is in the sample and among the batch's positives, [C].
-      expected: how often it was expected in the sample, [C]; means nothing where `times` is 0.
+      expected: how often it was expected in the sample, [C].
       share: its share of all engagements, [C].
       column: see `Candidates`.
       is_positive: bool [N, T].

@@ -73,11 +73,13 @@ def test_sampling_repeats_with_its_seed_only():
     users = [[(day, [(1, 1)]) for day in range(30)]] * 4
 
     def drawn(seed):
-        return [targets.requests[1:] for _, targets in read(users, seed=seed)]
+        return [(*targets.requests[1:], targets.seed) for _, targets in read(users, seed=seed)]
 
     tf.nest.map_structure(np.testing.assert_array_equal, drawn(1), drawn(1))
     first, other = drawn(1), drawn(2)
     assert (first[0][0].numpy() != other[0][0].numpy()).any()
+    seeds = [tuple(found[-1].numpy()) for found in first + other]
+    assert len(set(seeds)) == len(seeds) == 4
     assert (first[0][0].numpy() != first[1][0].numpy()).any()  # Each batch draws anew.
 
 

@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from tiny_gradients import value_and_gradient
 from tiny_model import history, make_random, small_model, target
 
@@ -10,6 +12,7 @@ from model import candidates
 from model.candidates import (
     Candidates,
     CandidateSampler,
+    draw,
     is_sampled,
     whole_catalogue,
 )
@@ -24,21 +27,15 @@ INDEX = tf.constant([[1, 3, 5, OUT], [3, 0, 0, 0]], tf.int64)
 POSITIVE = tf.constant([[True, True, False, False], [True, False, False, False]])
 
 
-def draws(ids: list[int], expected: float, positive_expected: float = 0.5):
-    """A sampler that always draws these vocabulary indices."""
-
-    def sample(true_classes, num_true, num_sampled, unique, range_max):
-        assert (num_true, unique, range_max) == (1, True, V)
-        sampled = tf.constant(ids, tf.int64) - 1
-        of_true = tf.fill(tf.shape(true_classes), positive_expected)
-        return sampled, of_true, tf.fill(tf.shape(sampled), expected)
-
-    return sample
+SEED = tf.constant([3, 5], tf.int64)
+# Four draws of six items find one with this chance, and with it three of them: 3.1.
+FOUND = 1 - (5 / 6) ** 4
 
 
-def sampler(monkeypatch, sample) -> CandidateSampler:
-    monkeypatch.setitem(candidates.SAMPLERS, "uniform", sample)
-    return CandidateSampler(ModelConfig(sampling="uniform", sampled_negatives=3), COUNT)
+def sampler(monkeypatch, ids: list[int], wanted: int = 3) -> CandidateSampler:
+    """Always finds these vocabulary indices."""
+    monkeypatch.setattr(candidates, "draw", lambda *_: tf.constant(ids, tf.int64) - 1)
+    return CandidateSampler(ModelConfig(sampling="uniform", sampled_negatives=wanted), COUNT)
 
 
 def loss(scores, found: Candidates, is_positive):
@@ -47,23 +44,29 @@ def loss(scores, found: Candidates, is_positive):
 
 
 def test_candidates_and_their_weights_by_hand(monkeypatch):
-    # Sampled: 2, 3 and 6, each expected 0.5 times. Positives of the batch: 1, 3 and 3.
+    # Sampled: 2, 3 and 6, each expected FOUND times. Positives of the batch: 1, 3 and 3.
     #   item               1          2     3    5     6     share of engagements: 8 4 2 1 0 of 16
     #   times drawn        1          1     3    0     1
-    #   row 0 expects      -          1/2   -    -     1/2   + 1 other positive * share: 4/16
-    #   row 1 expects      1/2        1/2   -    -     1/2   + 2 others * share: 16/16, 8/16
-    found = sampler(monkeypatch, draws([2, 3, 6], 0.5))(INDEX, POSITIVE)
+    #   row 0 expects      -          FOUND -    -     FOUND + 1 other positive * share: 4/16
+    #   row 1 expects      FOUND      FOUND -    -     FOUND + 2 others * share: 16/16, 8/16
+    found = sampler(monkeypatch, [2, 3, 6])(INDEX, POSITIVE, SEED)
     assert found.index.numpy().tolist() == [1, 2, 3, 5, 6]
     assert found.column.numpy().tolist() == [[0, 2, 3, 0], [2, 0, 0, 0]]
     weight = np.exp(found.log_weight.numpy())
-    expected = [[1, 1 / (1 / 2 + 4 / 16), 1, 0, 2], [1 / 1.5, 1 / (1 / 2 + 8 / 16), 1, 0, 2]]
+    expected = [
+        [1, 1 / (FOUND + 4 / 16), 1, 0, 1 / FOUND],
+        [1 / (FOUND + 16 / 16), 1 / (FOUND + 8 / 16), 1, 0, 1 / FOUND],
+    ]
     np.testing.assert_allclose(weight, expected, rtol=1e-6)
 
 
 def test_with_every_item_drawn_once_the_sampled_loss_is_the_full_loss(monkeypatch):
     # One target session, so no other target is in the batch; its positives are 1 and 3.
     # softmax of log 1, log 2, log 3, log 4, log 5, log 6: 1/21 .. 6/21.
-    found = sampler(monkeypatch, draws([3, 1, 2, 6, 5, 4], 1.0, 1.0))(INDEX[:1], POSITIVE[:1])
+    # So many draws that every item is found.
+    monkeypatch.setattr(candidates, "MOST_DRAWS", 1000)
+    sample = sampler(monkeypatch, [3, 1, 2, 6, 5, 4], wanted=6)
+    found = sample(INDEX[:1], POSITIVE[:1], SEED)
     logits = [[np.log(item) for item in range(1, V + 1)]]
 
     def sampled(scores):
@@ -81,11 +84,11 @@ def test_with_every_item_drawn_once_the_sampled_loss_is_the_full_loss(monkeypatc
 
 def test_a_sessions_own_positives_are_not_its_negatives(monkeypatch):
     """Items 1 and 3 are sampled as well and weigh as positives do; shown items have no gradient."""
-    found = sampler(monkeypatch, draws([1, 3, 2], 0.1, 0.1))(INDEX, POSITIVE)
+    found = sampler(monkeypatch, [1, 3, 2])(INDEX, POSITIVE, SEED)
     scores = np.zeros([2, 4])
     _, gradient = value_and_gradient(lambda s: loss(s, found, POSITIVE), scores)
     weight = np.array(
-        [[1, 1 / (0.1 + 4 / 16), 1, 0], [2 / (0.1 + 16 / 16), 1 / (0.1 + 8 / 16), 1, 0]]
+        [[1, 1 / (FOUND + 4 / 16), 1, 0], [2 / (FOUND + 16 / 16), 1 / (FOUND + 8 / 16), 1, 0]]
     )
     share = weight / weight.sum(axis=1, keepdims=True)
     is_positive = np.array([[0.5, 0, 0.5, 0], [0, 0, 1, 0]])
@@ -93,7 +96,7 @@ def test_a_sessions_own_positives_are_not_its_negatives(monkeypatch):
     assert (gradient[:, 3] == 0.0).all()
 
 
-@pytest.mark.parametrize("sampling", candidates.SAMPLERS)
+@pytest.mark.parametrize("sampling", candidates.SAMPLING)
 def test_the_weighted_sample_estimates_the_softmaxs_denominator(sampling):
     size, rows, rounds = 40, 3, 3000
     generator = np.random.default_rng(0)
@@ -101,20 +104,51 @@ def test_the_weighted_sample_estimates_the_softmaxs_denominator(sampling):
     share = count[1:-1] / count.sum()
     config = ModelConfig(sampling=sampling, sampled_negatives=8)
     score = tf.constant(generator.normal(size=size), tf.float32)
-    tf.keras.utils.set_random_seed(0)
-    draw = CandidateSampler(config, count)
+    sample = CandidateSampler(config, count)
 
     @tf.function
-    def estimate(index):
-        found = draw(index, tf.ones_like(index, tf.bool))
+    def estimate(index, seed):
+        found = sample(index, tf.ones_like(index, tf.bool), seed)
         weighted = tf.gather(score, found.index - 1) + found.log_weight
         return tf.reduce_sum(tf.exp(weighted), axis=1)
 
-    found = [
-        estimate(tf.constant(np.r_[1, 1 + generator.choice(size, rows - 1, p=share)][:, None]))[0]
-        for _ in range(rounds)
-    ]
+    found = []
+    for seed in range(rounds):
+        positives = np.r_[1, 1 + generator.choice(size, rows - 1, p=share)][:, np.newaxis]
+        found.append(estimate(tf.constant(positives), tf.constant([0, seed], tf.int64))[0])
     np.testing.assert_allclose(np.mean(found), np.exp(score).sum(), rtol=0.03)
+
+
+@given(
+    st.lists(st.floats(0.01, 1.0), min_size=1, max_size=12),
+    st.integers(1, 12),
+    st.integers(0, 2**31),
+)
+@settings(max_examples=50, deadline=None)
+def test_what_is_drawn_is_where_uniform_numbers_fall(weights, draws, seed):
+    bounds = np.cumsum(np.array(weights) / np.sum(weights))[:-1]
+    found = draw(tf.constant(bounds), draws, tf.constant([seed, 1], tf.int64)).numpy().tolist()
+    uniform = tf.random.stateless_uniform([draws], [seed, 1], dtype=tf.float64).numpy()
+    expected = [sum(value >= bound for bound in bounds) for value in uniform]
+    assert found == list(dict.fromkeys(expected))
+
+
+@pytest.mark.parametrize(
+    ("sampling", "wanted", "draws", "chance"),
+    [
+        # 3 * (1 - (2/3)^d) is 1, 1.67 and 2.11 after one, two and three draws.
+        ("uniform", 2, 3, [1 / 3] * 3),
+        # log(2/1), log(3/2) and log(4/3) of log 4 are .5, .292 and .208: 1, 1.62 and 2.02.
+        ("log-uniform", 2, 3, np.log([2, 3 / 2, 4 / 3]) / np.log(4)),
+        # All are never sure to be found.
+        ("uniform", 9, 12, [1 / 3] * 3),
+    ],
+)
+def test_so_many_draws_find_as_many_items_as_are_wanted(sampling, wanted, draws, chance):
+    config = ModelConfig(sampling=sampling, sampled_negatives=wanted)
+    made = CandidateSampler(config, np.array([0, 3, 2, 1, 0]))
+    assert made._draws == draws
+    np.testing.assert_allclose(made._expected, 1 - (1 - np.array(chance)) ** draws, rtol=1e-6)
 
 
 @pytest.fixture
@@ -148,7 +182,8 @@ def test_a_model_scores_candidates_as_it_scores_the_catalogue(batch, options):
     """With all items sampled, and each expected as often as it is drawn."""
     model = random_model(retrieval_loss="sampled", **options)
 
-    def everything(index, is_positive):
+    def everything(index, is_positive, seed):
+        del is_positive, seed
         return whole_catalogue(index, V)
 
     full = model.compute_loss(batch)

@@ -11,7 +11,7 @@ from tiny_transform import arguments
 
 from model import fitting, trainer
 from model.batches import TrainingData
-from model.config import TrainConfig
+from model.config import ModelConfig, TrainConfig
 from model.fitting import fit, read_curves
 from model.session_model import SessionModel, make_weights
 from model.trainer import run_fn
@@ -130,11 +130,17 @@ def test_each_part_can_be_left_out(tmp_path, option):
 
 @pytest.fixture(scope="module")
 def long_training(transformed, item_table):
-    """The trainer's arguments for one that writes to a folder and keeps its state in another."""
+    """The trainer's arguments for one that writes to a folder and keeps its state in another.
 
-    def of(output: Path, checkpoints: Path):
-        more = {"epochs": 3, "patience": 3, "refit": True}
-        given = arguments(transformed, output, 2, item_table, **more)
+    What it scores sessions against is drawn, as dropout is.
+    """
+
+    def of(output: Path, checkpoints: Path, **train):
+        settings = {"epochs": 3, "patience": 3, "refit": True}
+        given = arguments(transformed, output, 2, item_table, **(settings | train))
+        config = ModelConfig.model_validate_json(given.custom_config["model"])
+        config = config.model_copy(update={"retrieval_loss": "sampled", "sampled_negatives": 2})
+        given.custom_config["model"] = config.model_dump_json()
         given.custom_config["checkpoints"] = str(checkpoints)
         given.base_model = "nothing was blessed"
         return given
@@ -160,10 +166,10 @@ def test_what_is_served_is_trained_on_the_validation_sessions_for_the_best_numbe
 
 
 @pytest.mark.slow
-def test_another_seed_gives_another_model(transformed, item_table, whole, tmp_path, monkeypatch):
+def test_another_seed_gives_another_model(long_training, whole, tmp_path, monkeypatch):
     """That the same seed gives the same is seen where a training is killed."""
     monkeypatch.setattr(trainer, "export", lambda *_: None)
-    run_fn(arguments(transformed, tmp_path, 2, item_table, epochs=1, seed=1))
+    run_fn(long_training(tmp_path, tmp_path / "checkpoints", epochs=1, seed=1, refit=False))
     assert curves(tmp_path)["loss"] != curves(whole)["loss"][:1]
 
 

@@ -113,4 +113,5 @@ def logits(model: SessionModel, users: History, positions=None, is_known: bool =
 
 def target(positions, index, label) -> Targets:
     """Sessions to predict at positions of each user's history: their items, one list of all."""
-    return Targets(requests(positions), tf.constant(index, tf.int64), tf.constant(label, tf.int64))
+    index, label, seed = (tf.constant(values, tf.int64) for values in (index, label, [0, 0]))
+    return Targets(requests(positions), index, label, seed)
