@@ -1,4 +1,4 @@
-"""The model that a new one has to beat: the newest version in the serving folder.
+"""The model that a new one has to beat: the newest in the serving folder.
 
 Open-source Kubeflow Pipelines has no executor for TFX's Resolver, and its containers cannot read
 ML Metadata; the serving folder, which only blessed models reach, is the same on every runner.
@@ -28,7 +28,7 @@ def LatestBlessedModel(  # noqa: N802
     serving_folder: Parameter[str],
     known_version: Parameter[str],
 ) -> None:
-    """Copy the newest version into `model`, or leave it empty when there is none.
+    """Copy the newest version that holds a model into `model`, or leave it empty when none does.
 
     Args:
       model: where the model goes.
@@ -37,9 +37,9 @@ def LatestBlessedModel(  # noqa: N802
         of the folder is not used again; the folder itself decides.
     """
     del known_version
-    found = versions(serving_folder)
+    folders = (os.path.join(serving_folder, str(version)) for version in versions(serving_folder))
+    found = list(filter(tf.saved_model.contains_saved_model, folders))
     if found:
-        source = os.path.join(serving_folder, str(found[-1]))
-        io_utils.copy_dir(source, path_utils.serving_model_dir(model.uri))
+        io_utils.copy_dir(found[-1], path_utils.serving_model_dir(model.uri))
     else:
         tf.io.gfile.makedirs(model.uri)

@@ -24,12 +24,20 @@ def origin(serving_folder: str, version: int) -> int:
 
 
 def was_rolled_back(serving_folder: str, version: int) -> bool:
-    """Whether a later version is a copy of one before it."""
-    return any(
-        origin(serving_folder, later) < version
-        for later in versions(serving_folder)
-        if later > version
-    )
+    """Whether this version's model was gone back from, and not gone forward to again."""
+    return origin(serving_folder, version) not in _standing(serving_folder)
+
+
+def _standing(serving_folder: str) -> list[int]:
+    """Models that were not rolled back, oldest first; the last is the newest version's.
+
+    A model is the version that a run pushed; a copy of it takes back all that were pushed after it.
+    """
+    standing: list[int] = []
+    for version in versions(serving_folder):
+        model = origin(serving_folder, version)
+        standing = [older for older in standing if older < model] + [model]
+    return standing
 
 
 def roll_back(serving_folder: str, version: int | None = None) -> tuple[int, int]:
@@ -40,7 +48,8 @@ def roll_back(serving_folder: str, version: int | None = None) -> tuple[int, int
 
     Args:
       serving_folder: the versioned folder. One rollback may use it at a time.
-      version: which; the newest model before the one that is served, unless given.
+      version: which; the one that served before what serves, of those that were not rolled
+        back, unless given.
 
     Returns:
       The number of the copy, and of the version that it is a copy of.
@@ -75,13 +84,12 @@ def _chosen(serving_folder: str, found: list[int], version: int | None) -> int:
     if not found:
         raise RollbackError(f"There is no version in {serving_folder}.")
     with_model = {origin(serving_folder, each): each for each in found}
-    served = origin(serving_folder, found[-1])
+    *before, served = _standing(serving_folder)
     listed = ", ".join(map(str, found))
     if version is None:
-        older = [model for model in with_model if model < served]
-        if not older:
+        if not before:
             raise RollbackError(f"There is no model before {served}, which serves, in {listed}.")
-        return with_model[max(older)]
+        return with_model[before[-1]]
     if version not in found:
         raise RollbackError(f"There is no version {version} in {serving_folder}: {listed}.")
     if origin(serving_folder, version) == served:

@@ -95,6 +95,13 @@ def test_latest_is_the_newest_version(tmp_path):
     assert (saved / "variables" / "variables.index").read_text() == "10"
 
 
+def test_latest_is_not_a_version_without_a_model(tmp_path):
+    save_model(served(tmp_path) / "9", "9")
+    (served(tmp_path) / "10").mkdir()
+    saved = find_latest(tmp_path) / "Format-Serving"
+    assert (saved / "saved_model.pb").read_text() == "graph of 9"
+
+
 def test_a_push_is_seen_only_when_it_is_whole(tmp_path, monkeypatch):
     seen = []
 

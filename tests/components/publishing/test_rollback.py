@@ -45,6 +45,23 @@ def test_again_goes_back_further_and_a_version_can_be_named(folder):
     assert roll_back(folder, NOW) == (NOW + 3, 2)
 
 
+def test_a_model_that_was_rolled_back_is_not_gone_back_to(folder, tmp_path):
+    assert roll_back(folder) == (NOW, 2)
+    pushed = tmp_path / str(NOW + 1)
+    shutil.copytree(tmp_path / "3", pushed)
+    assert roll_back(folder) == (NOW + 2, 2)
+    of_models = {version: was_rolled_back(folder, version) for version in versions(folder)}
+    assert of_models == {1: False, 2: False, 3: True, NOW: False, NOW + 1: True, NOW + 2: False}
+
+
+def test_what_was_gone_forward_to_again_is_not_rolled_back(folder):
+    roll_back(folder, 1)
+    roll_back(folder, 2)
+    of_models = {version: was_rolled_back(folder, version) for version in versions(folder)}
+    assert of_models == {1: False, 2: False, 3: True, NOW: False, NOW + 1: False}
+    assert roll_back(folder) == (NOW + 2, 1)
+
+
 def test_a_copy_stands_for_a_version_that_was_removed(folder, tmp_path):
     copy, _ = roll_back(folder, 2)
     roll_back(folder, 3)
