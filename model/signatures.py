@@ -168,12 +168,12 @@ class Servable:
         count = tf.stack([of_users.row_lengths() for of_users in events], axis=1)  # [B, features]
         # Of lengths up to the number of all events no sum overflows.
         most = tf.size(events[0].flat_values, tf.int64)
-        is_length = tf.logical_and(lengths.flat_values >= 0, lengths.flat_values <= most)
+        is_length = tf.logical_and(lengths.flat_values > 0, lengths.flat_values <= most)
         is_sum = tf.equal(count, tf.reduce_sum(lengths, axis=1, keepdims=True))
         check = tf.debugging.Assert(
             tf.logical_and(tf.reduce_all(is_length), tf.reduce_all(is_sum)),
             [
-                "No session_length may be negative, and a user's must add up to the number of "
+                "No session_length may be less than 1, and a user's must add up to the number of "
                 f"values of {', '.join(features.EVENT_FEATURES)}."
             ],
         )
