@@ -85,6 +85,8 @@ class _Measurement:
         self._benchmark = PROTOCOLS[protocol]
         self._data = prepare(path, plan.settings, protocol, console)
         self._cells = plan.cells / self._data.config.pipeline.name
+        least = self._data.config.model.min_sessions_per_item
+        self._peer_inputs = {"examples": self._data.examples, "min_sessions_per_item": least}
 
     def rows(self) -> list[Row]:
         """Measure what is not kept."""
@@ -107,12 +109,12 @@ class _Measurement:
         return rows
 
     def _rectools(self, seed: int) -> Cell:
-        inputs = {"examples": self._data.examples, "seed": seed}
+        inputs = {**self._peer_inputs, "seed": seed}
         measure = partial(rectools_sasrec, self._data.validation, self._data.test, seed)
         return self._measured(f"{RECTOOLS}-{seed}", inputs, measure)
 
     def _peer(self, name: str) -> Cell:
-        inputs = {"examples": self._data.examples, "grid": [str(s) for s in GRIDS.get(name, ())]}
+        inputs = {**self._peer_inputs, "grid": [str(s) for s in GRIDS.get(name, ())]}
         return self._measured(name, inputs, lambda _: self._count(name))
 
     def _count(self, name: str) -> Cell:
