@@ -177,14 +177,14 @@ def _rows(rounds: Sequence[Load], command: str, console: Console) -> list[Row]:
 
 def _figures(load: Load) -> dict[str, float]:
     p50, p95, p99 = np.percentile(load.latencies, [50, 95, 99]) * 1e3
-    return {
+    figures = {
         P50_MS: p50,
         P95_MS: p95,
         P99_MS: p99,
         THROUGHPUT: load.per_second,
         CPU_S: load.cpu_s,
-        PEAK_MB: load.peak_mb,
     }
+    return figures if load.peak_mb is None else {**figures, PEAK_MB: load.peak_mb}
 
 
 def _row(

@@ -38,7 +38,7 @@ class Load:
       latencies: seconds of each request; of an open loop, from the time it was to be sent.
       seconds: that all took.
       cpu_s: CPU seconds of the process that answered.
-      peak_mb: MiB that it had resident at most.
+      peak_mb: MiB that it had resident at most; None where it holds more than what answers.
     """
 
     name: str
@@ -46,7 +46,7 @@ class Load:
     latencies: list[float]
     seconds: float
     cpu_s: float
-    peak_mb: float
+    peak_mb: float | None
 
     @property
     def per_second(self) -> float:
@@ -140,7 +140,8 @@ def _timed(name: str, method: str, load: Callable[[], list[float]]) -> Load:
         start = time.perf_counter()
         latencies = load()
         seconds = time.perf_counter() - start
-    return Load(name, method, latencies, seconds, *watch.costs)
+    cpu_s, _ = watch.costs
+    return Load(name, method, latencies, seconds, cpu_s, None)
 
 
 class _Watch:

@@ -27,7 +27,8 @@ def test_users_engage_with_items_of_a_few_topics():
 def test_the_floor_is_measured():
     load = numpy_floor("floor", 1000, 0.3)
     assert load.per_second == pytest.approx(len(load.latencies) / 0.3, rel=0.5)
-    assert load.peak_mb > 1
+    assert load.cpu_s > 0
+    assert load.peak_mb is None
 
 
 def test_a_server_that_does_not_start_is_an_error(tmp_path):
