@@ -55,7 +55,7 @@ class ModelConfig(_Section):
         True, description="add a term for what others had in one session with recent items"
     )
     trend: bool = Field(True, description="add a term for what is popular at the request's time")
-    periods: Positive = Field(
+    periods: Annotated[int, Field(gt=1)] = Field(
         64, description="of the trend; each has as many training sessions as the others"
     )
     request_time: bool = Field(True, description="let the time of the request change the scores")
@@ -96,8 +96,8 @@ class TrainConfig(_Section):
     learning_rate: Annotated[float, Field(gt=0)] = 2e-3
     decay_epochs: Positive = Field(
         12,
-        description="over which the learning rate falls along a cosine: to nothing, or to half if "
-        "training may be longer",
+        description="over which the learning rate falls along a cosine to nothing; if training may "
+        "be longer, only to half, which it has after half of them",
     )
     weight_decay: Annotated[float, Field(ge=0)] = 0.0
     weight_average: Share = Field(

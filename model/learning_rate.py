@@ -8,10 +8,10 @@ from model.config import TrainConfig
 def learning_rate(
     config: TrainConfig, steps: int
 ) -> tf.keras.optimizers.schedules.LearningRateSchedule:
-    """Rises within half an epoch, then falls along a cosine for `decay_epochs`.
+    """Rises within half an epoch, then falls along a cosine of `decay_epochs`.
 
-    To nothing if training ends there. If it may be longer, to half the peak, where it stays: how
-    many epochs a log takes is not known beforehand, and validation says when to stop.
+    To nothing if training ends there. If it may be longer, to half the peak, half of the way, where
+    it stays: how many epochs a log takes is not known beforehand, and validation says when to stop.
 
     Args:
       config: of the optimisation.

@@ -100,6 +100,7 @@ def test_a_missing_key_is_named(tmp_path):
     [
         ("train.epochs=many", "train.epochs", "'many'"),
         ("train.epochs=0", "train.epochs", "0"),
+        ("model.periods=1", "model.periods", "1"),
         ("data.log=3", "data.log", "3"),
         ("data.columns=id", "data.columns", "'id'"),
         ("evaluate.cutoffs=[10, 'x']", "evaluate.cutoffs.1", "'x'"),
