@@ -2,9 +2,10 @@
 
 The catalogue is the items of at least `min_sessions_per_item` sessions of the histories. Test
 targets outside it are dropped, and users who have no other; validation targets outside it count as
-missed, as in a training's own validation (`model.validation`). Nothing is sampled, and seen items
-may be recommended. Counters rank this catalogue. The model's lists are taken as it serves them:
-what it recommends from outside counts as missed.
+missed, as in a training's own validation (`model.validation`), whose catalogue is the one that is
+served: items that get to `min_sessions_per_item` only in validation sessions are in it, too.
+Nothing is sampled, and seen items may be recommended. Counters rank this catalogue. The model's
+lists are taken as it serves them: what it recommends from outside counts as missed.
 """
 
 from collections.abc import Sequence
