@@ -56,7 +56,9 @@ def _from_text(text: pa.Array, unit: str) -> pa.Array:
     seconds = _from_numbers(whole.cast(pa.int64()), unit)
     if pc.all(pc.fill_null(is_number, True)).as_py():
         return seconds
-    rest = pc.if_else(is_number, None, text).to_pandas()
+    # Without a digit it is no time, but pandas takes "now" and "today" for the clock's.
+    may_be_iso = pc.and_not(pc.match_substring_regex(text, r"\d"), is_number)
+    rest = pc.if_else(may_be_iso, text, None).to_pandas()
     parsed = pd.to_datetime(rest, errors="coerce", utc=True, format="ISO8601")
     iso = pa.array(parsed).cast(pa.timestamp("s"), safe=False).cast(pa.int64())
     return pc.if_else(pc.fill_null(is_number, False), seconds, iso)

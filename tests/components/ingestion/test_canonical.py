@@ -33,6 +33,8 @@ NOON = 1_577_880_000  # 2020-01-01T12:00:00Z
         (pa.array(["2020-01-01 12:00:00.25", "12:00"]), "s"),
         (pa.array(["2020-01-01T12:00:00Z", None]), "ms"),
         (pa.array(["2020-01-01T14:00:00+02:00", "2020-13-01"]), "s"),
+        (pa.array([str(NOON), "now"]), "s"),
+        (pa.array(["2020-01-01T12:00:00Z", "today"]), "s"),
         (pa.array([datetime(2020, 1, 1, 12, 0, 0, 7), None]), "s"),
         (pa.array([datetime(2020, 1, 1, 13, tzinfo=timezone(timedelta(hours=1))), None]), "s"),
     ],
