@@ -2,6 +2,7 @@
 
 import codecs
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
@@ -20,7 +21,7 @@ def inspect(path: str) -> Contents:
         head = file.read(BLOCK_BYTES)
         encoding = UTF8 if _all_utf8([head], is_whole=len(head) < BLOCK_BYTES) else LATIN1
     broken: list[BrokenRow] = []
-    with open_stream(path) as file:
+    with _open_text(path, encoding) as file:
         reader = _open(file, broken, pacsv.ConvertOptions(), encoding)
         has_rows = any(batch.num_rows for batch in reader) or bool(broken)
         names = [name.encode(encoding).decode(errors="replace") for name in reader.schema.names]
@@ -41,7 +42,7 @@ def read(path: str, start: int, stop: int, names: Mapping[str, str]) -> Iterator
     with open_stream(path) as file:
         chunks = iter(partial(file.read, BLOCK_BYTES), b"")
         encoding = UTF8 if _all_utf8(chunks, is_whole=True) else LATIN1
-    with open_stream(path) as file:
+    with _open_text(path, encoding) as file:
         yield from _blocks(file, names, encoding)
 
 
@@ -55,6 +56,17 @@ def _all_utf8(chunks: Iterable[bytes], is_whole: bool) -> bool:
     except UnicodeDecodeError:
         return False
     return True
+
+
+@contextmanager
+def _open_text(path: str, encoding: str) -> Iterator[pa.NativeFile]:
+    """The content without a byte order mark, which pyarrow itself leaves out of UTF-8 alone."""
+    with open_stream(path) as file:
+        has_mark = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+    with open_stream(path) as file:
+        if has_mark and encoding == LATIN1:
+            file.read(len(codecs.BOM_UTF8))
+        yield file
 
 
 def _blocks(file: pa.NativeFile, names: Mapping[str, str], encoding: str) -> Iterator[Block]:

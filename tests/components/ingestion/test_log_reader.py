@@ -1,4 +1,6 @@
+import codecs
 import contextlib
+import gzip
 import os
 import tempfile
 from pathlib import Path
@@ -187,6 +189,17 @@ def test_a_broken_row_that_is_not_utf_8_is_not_lost(tmp_path):
     assert block.columns["item_id"].to_pylist() == ["é".encode(), b"\xfe"]
     assert block.row_numbers.tolist() == [1, 3]
     assert [(row.number, row.text) for row in block.broken] == [(2, "u,\\xff")]
+
+
+@pytest.mark.parametrize("name", ["log.csv", "log.csv.gz"])
+@pytest.mark.parametrize("item", ["é".encode(), b"\xff"], ids=["utf-8", "other"])
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path, name, item):
+    text = codecs.BOM_UTF8 + HEADER.encode() + b"u," + item + b",1\nv\n"
+    (tmp_path / name).write_bytes(gzip.compress(text) if name.endswith("gz") else text)
+    [block] = read(tmp_path / name)
+    assert block.columns["user_id"].to_pylist() == [b"u"]
+    assert block.columns["item_id"].to_pylist() == [item]
+    assert [(row.number, row.text) for row in block.broken] == [(2, "v")]
 
 
 def test_a_file_that_breaks_off_within_a_character(tmp_path):
