@@ -17,7 +17,9 @@ class Columns(_Section):
     user_id: str = "user_id"
     item_id: str = "item_id"
     timestamp: str = "timestamp"
-    event: str | None = Field(None, description="without it, every row is an engagement")
+    event: str | None = Field(
+        None, description="events need it; without it, every row is an engagement"
+    )
     session_id: str | None = Field(None, description="without it, sessions end by a gap")
     further: tuple[str, ...] = Field(
         (), description="more columns to keep with each event, as text, for slices of an evaluation"
@@ -103,6 +105,16 @@ class DataConfig(_Section):
         0.02, description="share of rows that may be dead letters"
     )
     item_table: ItemTable | None = None
+
+    @model_validator(mode="after")
+    def _events_have_a_column(self) -> "DataConfig":
+        if self.events != Events() and self.columns.event is None:
+            listed = self.events.model_dump(mode="json", exclude_defaults=True)
+            raise ValueError(
+                "events are values of a column: name it with columns.event. Received: "
+                f"events = {listed} and no columns.event"
+            )
+        return self
 
 
 class SessionsConfig(_Section):

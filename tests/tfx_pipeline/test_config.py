@@ -136,6 +136,11 @@ def test_all_mistakes_are_listed_at_once(shop):
             "others are history_sessions, recent_sessions, target_popularity",
         ),
         (
+            "data.events.exposed=['view']",
+            "data: events are values of a column: name it with columns.event. Received: "
+            "events = {'exposed': ['view']} and no columns.event",
+        ),
+        (
             "data.columns.further=['event']",
             "data.columns: further columns must differ from each other and from engaged, event, "
             "further, item_id, request_timestamp, session_id, session_length, target_engaged, "

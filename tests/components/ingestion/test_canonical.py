@@ -118,7 +118,7 @@ def test_events(events, expected, bad):
         timestamp=range(5),
         event=["buy", "view", "ping", "click", ""],
     )
-    data = DataConfig(log="log.csv", events=events)
+    data = DataConfig(log="log.csv", columns=Columns(event="event"), events=events)
     table, letters, counts = canonicalise(rows, "log.csv", data)
     assert table["engaged"].to_pylist() == expected
     assert [letter.value for letter in letters] == bad
