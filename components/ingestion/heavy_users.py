@@ -10,12 +10,16 @@ from components.ingestion.ordering import order_by, runs
 from components.ingestion.sessionize import code, code_further
 from model import features
 
+# However short histories are: a row that none of them holds, of an item that was only shown say,
+# counts here too. The default settings give as many.
+FEWEST_ROWS = 40_000
+
 
 def keep_recent(rows: pa.Table, limit: int, cuts: Sequence[int]) -> pa.Table:
     """The rows without the older ones of users with very many.
 
-    Of each user and each period between the cuts, the latest `limit` rows are kept: what the
-    histories that end with it can hold. After the first cut, so are the first `limit` rows, which
+    Of each user and each period between the cuts, the latest `limit` rows are kept, which the
+    histories that end with it come from. After the first cut, so are the first `limit` rows, which
     the targets come from. What is kept does not depend on the rows' order, and is the same when
     the function was applied to parts of them before.
 

@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from components.config import SessionsConfig
 from components.ingestion.files import PARTIAL, write_atomically
 from components.ingestion.formats.block import open_raw
-from components.ingestion.heavy_users import keep_recent
+from components.ingestion.heavy_users import FEWEST_ROWS, keep_recent
 from components.ingestion.summary import LogCounts
 from model import features
 
@@ -94,7 +94,7 @@ def load(
       limits: how much of a user is kept, and how many rows are held before it is cut to that.
       cuts: unix seconds, ascending; see `keep_recent`.
     """
-    user_limit = limits.max_sessions * limits.max_items
+    user_limit = max(limits.max_sessions * limits.max_items, FEWEST_ROWS)
     batches: list[pa.RecordBatch] = []
     held = 0
     allowed = limits.rows_in_memory

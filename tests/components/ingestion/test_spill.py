@@ -122,6 +122,22 @@ def test_every_format_and_division_writes_the_same_bytes(tmp_path):
     assert len(written) == 1
 
 
+def test_rows_that_were_only_shown_cost_short_histories_no_session(tmp_path):
+    """Ten sessions of fifty items shown and one engaged with, of which histories hold ten each."""
+    (tmp_path / PARTIAL).mkdir()
+    rows = [
+        ("u", f"i{place}", 100_000 * session + place, place == 50)
+        for session in range(10)
+        for place in range(51)
+    ]
+    pieces = [piece for _, piece in spill(table(rows), LogCounts(), "b", str(tmp_path), 1)]
+    limits = SessionsConfig(max_sessions=10, max_items=10, rows_in_memory=100)
+    loaded = load(pieces, 0, range(BUCKETS), table([]).schema, limits, [500_000])
+    split = SplitConfig(eval_days=1, test_days=1)
+    history = records(loaded, limits, split, latest=2_000_000)["train"]["u"]["engaged"]
+    assert history == [[0] * 9 + [1]] * 10
+
+
 def test_spilled_blocks_keep_every_row_and_type(tmp_path):
     (tmp_path / PARTIAL).mkdir()
     rows = table([("ü", "a", 1, True, None, "ö"), ("v", "b", 2, False, "s", "")], "place")
