@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 import absl.logging
+import tensorflow as tf
 from ml_metadata import errors as mlmd_errors
 from ml_metadata.proto import metadata_store_pb2
 from rich.console import Console
@@ -129,13 +130,12 @@ def _input_folders(pipeline: Pipeline, stage: str) -> list[Path]:
 
 
 def _reason(error: Exception, config: Config, pipeline: Pipeline, stage: str) -> str:
-    text = str(error).strip()
-    if any(words in text for words in DISK_IS_FULL):
+    if any(words in str(error) for words in DISK_IS_FULL):
         return (
             f"no space is left on the disk of {config.run_folder}. Free some and start the same "
             "command again; the stages before are kept."
         )
-    first = f"{type(error).__name__}: {(text or type(error).__name__).splitlines()[0]}"
+    first = _first_line(error)
     if any(words in first for words in IS_DAMAGED):
         folders = " or ".join(map(str, _input_folders(pipeline, stage)))
         return (
@@ -143,6 +143,11 @@ def _reason(error: Exception, config: Config, pipeline: Pipeline, stage: str) ->
             f"{folders} and start the same command again: it is made anew."
         )
     return first
+
+
+def _first_line(error: Exception) -> str:
+    name = type(error).__name__
+    return f"{name}: {(str(error).strip() or name).splitlines()[0]}"
 
 
 def _load_log(config: Config, console: Console) -> None:
@@ -157,7 +162,15 @@ def _load_log(config: Config, console: Console) -> None:
     except (ImportError, AttributeError, ValueError) as error:
         raise DataError(f"data.loader {config.data.loader!r} cannot be imported: {error}") from None
     log.parent.mkdir(parents=True, exist_ok=True)
-    loader(str(log.parent))
+    try:
+        loader(str(log.parent))
+    except DataError:
+        raise
+    except Exception as error:
+        logging.exception("data.loader failed")
+        raise StageError(
+            f"data.loader {config.data.loader!r} failed to write {log}: {_first_line(error)}"
+        ) from error
 
 
 def _with_absolute_paths(config: Config) -> Config:
@@ -187,4 +200,6 @@ def _check_item_table(config: Config) -> str:
             read_titles(table.path, table.item_id, table.title)
     except ValueError as error:
         raise DataError(str(error)) from None
+    except tf.errors.OpError as error:
+        raise DataError(f"The item table {table.path} cannot be read: {error.message}.") from None
     return digest(table.path)

@@ -16,6 +16,7 @@ from tfx_pipeline.results import OVERALL
 from tfx_pipeline.runs import EVALUATION, EXAMPLES, REMOVED, Run, RunError, all_runs
 
 MODEL_FILE = "saved_model.pb"
+NO_MODEL = f"not known: the folder has no {MODEL_FILE}"
 NOT_KNOWN = "not known: the metadata store has no run that pushed it"
 
 
@@ -26,14 +27,14 @@ class ModelVersion:
     Attributes:
       number: its name.
       is_served: by a server with TensorFlow Serving's default policy.
-      pushed: when it was written.
+      pushed: when its model was written; None if it has none.
       origin: the version that it is a copy of, after a rollback; else itself.
       run: that made the model, if the metadata store has it.
     """
 
     number: int
     is_served: bool
-    pushed: datetime.datetime
+    pushed: datetime.datetime | None
     origin: int
     run: Run | None
 
@@ -75,12 +76,13 @@ def model_versions(config: Config) -> list[ModelVersion]:
     return [
         ModelVersion(
             number=number,
-            is_served=number == found[-1],
-            pushed=_written(os.path.join(folder, str(number), MODEL_FILE)),
+            is_served=number == found[-1] and pushed is not None,
+            pushed=pushed,
             origin=origin(folder, number),
             run=made.get(origin(folder, number)),
         )
         for number in reversed(found)
+        for pushed in [_written(os.path.join(folder, str(number), MODEL_FILE))]
     ]
 
 
@@ -89,7 +91,8 @@ def describe(version: ModelVersion, cutoff: int) -> str:
     marks = ["serves"] if version.is_served else []
     marks += [f"copy of {version.origin}"] if version.origin != version.number else []
     head = f"version {version.number}" + (f" ({', '.join(marks)})" if marks else "")
-    lines = {"pushed": f"{version.pushed:%Y-%m-%d %H:%M:%S} UTC", **_lineage(version.run, cutoff)}
+    pushed = f"{version.pushed:%Y-%m-%d %H:%M:%S} UTC" if version.pushed else NO_MODEL
+    lines = {"pushed": pushed, **_lineage(version.run, cutoff)}
     return "\n".join([head, *(f"  {name:<10}{value}" for name, value in lines.items())])
 
 
@@ -124,6 +127,9 @@ def _day(seconds: int | None) -> str:
     )
 
 
-def _written(path: str) -> datetime.datetime:
-    seconds = tf.io.gfile.stat(path).mtime_nsec / 1e9
+def _written(path: str) -> datetime.datetime | None:
+    try:
+        seconds = tf.io.gfile.stat(path).mtime_nsec / 1e9
+    except tf.errors.NotFoundError:
+        return None
     return datetime.datetime.fromtimestamp(seconds, datetime.UTC)

@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import tensorflow as tf
+from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import prediction_log_pb2
 
 from components.errors import DataError
@@ -58,7 +59,7 @@ def read_served(pattern: str) -> list[Served]:
         try:
             for record in tf.data.TFRecordDataset(path).as_numpy_iterator():
                 served += _of_call(prediction_log_pb2.PredictionLog.FromString(record))
-        except (tf.errors.DataLossError, ValueError) as error:
+        except (tf.errors.OpError, DecodeError, ValueError) as error:
             raise DataError(f"{path} is no TFRecord of PredictionLogs: {error}") from error
     return served
 

@@ -102,6 +102,38 @@ def test_models_and_rollback_without_a_model(sessionrec):
     assert (answer.code, answer.error) == (FAILURE, "There is no version in output/serving/shop.")
 
 
+def test_a_version_without_a_model_is_listed_as_such(sessionrec):
+    versions = Path("output/serving/shop")
+    for number in (5, 9):
+        (versions / f"{number}").mkdir(parents=True)
+    (versions / "5/saved_model.pb").write_text("")
+    answer = sessionrec("models", "--config", "shop.toml")
+    assert answer.code == 0
+    newest, pushed, _, older, *_ = answer.printed.splitlines()
+    assert (newest, older) == ("version 9", "version 5")
+    assert pushed == "  pushed    not known: the folder has no saved_model.pb"
+
+
+def test_a_folder_as_the_item_table(sessionrec):
+    Path("clicks.csv").write_text("user_id,item_id,timestamp\nu,i,1\n")
+    Path("items.csv").mkdir()
+    table = 'data.item_table={path="items.csv"}'
+    answer = sessionrec("run", "--config", "shop.toml", "--set", table)
+    assert answer.code == FAILURE
+    path = Path("items.csv").absolute()
+    assert answer.error == f"The item table {path} cannot be read: {path}; Is a directory."
+
+
+def test_a_loader_that_raises(sessionrec, caplog):
+    answer = sessionrec("run", "--config", "shop.toml", "--set", "data.loader=json.loads")
+    assert answer.code == FAILURE
+    assert answer.error == (
+        "data.loader 'json.loads' failed to write clicks.csv: "
+        "JSONDecodeError: Expecting value: line 1 column 1 (char 0)"
+    )
+    assert "Traceback" in caplog.text
+
+
 def test_a_title_that_the_item_table_lacks_is_told_before_anything_runs(sessionrec):
     Path("clicks.csv").write_text("user_id,item_id,timestamp\nu,i,1\n")
     Path("items.csv").write_text("item_id,brand\ni,x\n")
