@@ -29,6 +29,7 @@ from tfx_pipeline.lineage import record
 from tfx_pipeline.metadata import connection, open_store
 from tfx_pipeline.pipeline import create_pipeline
 from tfx_pipeline.run_lock import BusyError, only_one
+from tfx_pipeline.unknown_artifacts import refuse_unknown_artifacts
 
 # As the system and SQLite say it, under whatever a library makes of it.
 DISK_IS_FULL = (os.strerror(errno.ENOSPC), "disk is full")
@@ -95,22 +96,23 @@ def _run_alone(config: Config, console: Console, until: str | None) -> None:
 
 
 def _checked_metadata(config: Config, pipeline: Pipeline) -> metadata_store_pb2.ConnectionConfig:
-    """The connection to ML Metadata, in which no other run is open any more."""
-    try:
-        found = connection(config)
-    except ValueError as error:
-        raise StageError(str(error)) from None
+    """The connection to ML Metadata, which knows the artifacts and has no other run open."""
     root = Path(pipeline.pipeline_info.pipeline_root)
     try:
-        close_killed_runs(open_store(config), config.pipeline.name, root)
-        return found
+        store = open_store(config)
+        refuse_unknown_artifacts(store, root)
+        close_killed_runs(store, config.pipeline.name, root)
+        return connection(config)
+    except ValueError as error:
+        raise StageError(str(error)) from None
     # ML Metadata's own code raises both.
     except (RuntimeError, mlmd_errors.StatusError) as error:
         where = config.metadata.host or config.metadata_path
         reason = str(error).removeprefix("Error when executing query: ").partition(" query:")[0]
         raise StageError(
             f"The metadata store {where} cannot be used: {reason.rstrip('.')}. If another program "
-            "holds it, end that; if it is damaged, move it away: the next run makes a new one."
+            f"holds it, end that; if it is damaged, move it and {root} away: the next run makes "
+            "both anew."
         ) from None
 
 

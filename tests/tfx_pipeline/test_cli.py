@@ -124,6 +124,20 @@ def test_a_folder_as_the_item_table(sessionrec):
     assert answer.error == f"The item table {path} cannot be read: {path}; Is a directory."
 
 
+def test_artifacts_that_the_metadata_store_does_not_know(sessionrec):
+    """As when the store was moved away: a new one would number its executions from 1 again."""
+    Path("clicks.csv").write_text("user_id,item_id,timestamp\nu,i,1\n")
+    artifacts = Path("output/runs/shop/artifacts").absolute()
+    (artifacts / "SessionExampleGen/examples/3").mkdir(parents=True)
+    answer = sessionrec("run", "--config", "shop.toml")
+    assert answer.code == FAILURE
+    assert answer.error == (
+        f"{artifacts} holds artifacts of execution 3, which the metadata store does not know: its "
+        "newest is 0, and new artifacts would get among them. Move the folder away, or use the "
+        "store that they are of."
+    )
+
+
 def test_a_loader_that_raises(sessionrec, caplog):
     answer = sessionrec("run", "--config", "shop.toml", "--set", "data.loader=json.loads")
     assert answer.code == FAILURE

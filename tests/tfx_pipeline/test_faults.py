@@ -101,6 +101,18 @@ def test_metadata_that_is_no_database(failing_run):
     assert METADATA.read_text() == "not a database" * 100
 
 
+def test_metadata_that_was_moved_away_without_the_artifacts(folder, failing_run):
+    config, console = load_config(Path("shop.toml")), Console(file=io.StringIO())
+    run_pipeline(config, console, until="SessionExampleGen")
+    artifacts = RUN_FOLDER / "artifacts"
+    before = sorted(artifacts.rglob("*"))
+    METADATA.rename(METADATA.with_suffix(".old"))
+    assert re.match(rf".*{artifacts} holds artifacts of execution 1, .* newest is 0", failing_run())
+    assert sorted(artifacts.rglob("*")) == before
+    artifacts.rename(RUN_FOLDER / "artifacts.old")
+    run_pipeline(config, console, until="SessionExampleGen")
+
+
 def test_a_serving_folder_that_cannot_be_written(failing_run):
     Path("output/serving").write_text("a file where the folder should be")
     assert failing_run().endswith("output/serving cannot be written.")
