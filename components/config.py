@@ -99,7 +99,7 @@ class DataConfig(_Section):
     columns: Columns = Columns()
     events: Events = Events()
     timestamp_unit: Literal["s", "ms", "us", "ns"] = Field(
-        "s", description="of times that are numbers: s, ms, us or ns"
+        "s", description="of times that are numbers"
     )
     max_bad_rows: Annotated[float, Field(ge=0, le=1)] = Field(
         0.02, description="share of rows that may be dead letters"

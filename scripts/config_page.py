@@ -1,7 +1,7 @@
 """Print docs/configuration.md from the configuration models: `python scripts/config_page.py`."""
 
 from collections.abc import Iterator
-from typing import get_origin
+from typing import Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -36,7 +36,13 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
             named = "NAME." if get_origin(field.annotation) is dict else ""
             yield from _rows(nested, f"{prefix}{name}.{named}")
         else:
-            yield f"| `{prefix}{name}` | {_default(field)} | {field.description or ''} |"
+            yield f"| `{prefix}{name}` | {_default(field)} | {_meaning(field)} |"
+
+
+def _meaning(field: FieldInfo) -> str:
+    values = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+    listed = f"one of {', '.join(f'`{value}`' for value in values)}" if values else None
+    return "; ".join(filter(None, (field.description, listed)))
 
 
 def _default(field: FieldInfo) -> str:
