@@ -15,7 +15,7 @@ import numpy as np
 
 from components.evaluation.counters import rank_by_popularity, target_sets
 from components.evaluation.ranking import ranking_metrics
-from components.evaluation.request_arrays import Requests, decode_requests, read_records
+from components.evaluation.request_arrays import Requests, decode_requests, read_folder
 
 CUTOFFS = (10, 20)
 K = max(CUTOFFS)
@@ -54,7 +54,7 @@ class Task:
         return [[position.get(item, _NO_ITEM) for item in items] for items in lists]
 
     def metrics(self, lists: Sequence[Sequence[int]]) -> dict[str, np.ndarray]:
-        """Recall, NDCG, hit rate and MRR at 10 and 20 of a list per judged user: float [judged]."""
+        """The ranking metrics at 10 and 20 of a list per judged user, by name: float [judged]."""
         return ranking_metrics(lists, self.targets, CUTOFFS)
 
 
@@ -72,7 +72,7 @@ def load_task(
     Raises:
       ValueError: no user is left to evaluate.
     """
-    histories, examples = list(read_records(fit_folder)), tuple(read_records(request_folder))
+    histories, examples = list(read_folder(fit_folder)), tuple(read_folder(request_folder))
     everyone = decode_requests([*histories, *examples])
     fit = everyone.of_users(0, len(histories))
     requests = everyone.of_users(len(histories), everyone.users)

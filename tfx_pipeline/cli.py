@@ -59,7 +59,8 @@ def run(config: ConfigOption = DEFAULT_CONFIG, set_: SetOption = []) -> None:  #
         except DataError as error:
             console.fail(str(error))
         except StageError as error:
-            console.fail(f"{error}\nthe whole story is in {log}")
+            story = f"\nthe whole story is in {log}" if error.__cause__ else ""
+            console.fail(f"{error}{story}")
 
 
 @app.command()

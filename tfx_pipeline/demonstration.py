@@ -7,7 +7,7 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from components.evaluation.request_arrays import read_records
+from components.evaluation.request_arrays import read_folder
 from components.ingestion.shards import split_folder
 from model import features
 from model.item_table import read_titles
@@ -34,7 +34,7 @@ class EvaluatedUser:
 
 def find_user(examples_uri: str, user_id: str | None = None) -> EvaluatedUser | None:
     """The user with `user_id`; without one, the first by id who can be judged, or any."""
-    records = read_records(split_folder(examples_uri, features.TEST_SPLIT))
+    records = read_folder(split_folder(examples_uri, features.TEST_SPLIT))
     if user_id is None:
         record = min(records, key=_preference, default=None)
     else:

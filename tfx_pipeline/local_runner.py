@@ -33,12 +33,15 @@ from tfx_pipeline.unknown_artifacts import refuse_unknown_artifacts
 
 # As the system and SQLite say it, under whatever a library makes of it.
 DISK_IS_FULL = (os.strerror(errno.ENOSPC), "disk is full")
-# As Beam, zlib and TensorFlow say it.
-IS_DAMAGED = ("Not a valid TFRecord", "decompressing", "DataLossError", "inflate")
+# As Beam, zlib, TensorFlow and `components.evaluation.request_arrays` say it.
+IS_DAMAGED = ("Not a valid TFRecord", "decompressing", "DataLossError", "inflate", "is damaged")
 
 
 class StageError(RuntimeError):
-    """A stage of the pipeline failed, or none can start; the message is for the user."""
+    """A stage of the pipeline failed, or none can start; the message is for the user.
+
+    Its cause, if it has one, is in the log.
+    """
 
 
 def run_pipeline(config: Config, console: Console, until: str | None = None) -> None:
@@ -63,10 +66,10 @@ def run_pipeline(config: Config, console: Console, until: str | None = None) -> 
 
 
 def _run_alone(config: Config, console: Console, until: str | None) -> None:
+    _check_can_be_written(Path(config.serving_folder))
     _load_log(config, console)
     config = _with_absolute_paths(config)
     check_log(spans.paths(config.data, spans.resolve(config.data)), config.data.columns)
-    _check_can_be_written(Path(config.serving_folder))
     found = versions(config.serving_folder)
     pipeline = create_pipeline(
         config,

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 from scipy import stats
 
 from components.evaluation.ranking import ranking_metrics
-from components.evaluation.request_arrays import read_records
+from components.evaluation.request_arrays import read_folder
 from components.evaluation.training_items import FILE, read_training_items
 from components.ingestion.shards import split_folder
 from components.publishing.latest_blessed import versions
@@ -37,7 +37,7 @@ class Measure(BaseModel):
     Attributes:
       name: what is compared.
       served: its value for served requests.
-      expected: its value in evaluation; None where there is none.
+      expected: its value in evaluation; empty where there is none.
       limit: what `served` may not pass.
       is_alert: whether it did.
     """
@@ -130,7 +130,7 @@ def _copies(config: Config, run: Run) -> set[tuple[str, int]]:
 
 def _skew(config: Config, run: Run, served: Sequence[Served]) -> list[Measure]:
     items = read_training_items(f"{run.uri(EVALUATION)}/{FILE}")
-    expected = list(read_records(split_folder(run.examples_uri, features.TEST_SPLIT)))
+    expected = list(read_folder(split_folder(run.examples_uri, features.TEST_SPLIT)))
     before, now = (
         request_features(examples, items) for examples in (expected, [s.example for s in served])
     )

@@ -1,1 +1,1 @@
-"""How good a model is: ranking metrics, the counters to beat, and the gates."""
+"""How good a model is: ranking metrics, the counters to beat, and checks of the data."""

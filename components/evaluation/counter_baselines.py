@@ -10,7 +10,7 @@ from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.experimental.simple_artifacts import Metrics
 
 from components.evaluation.counters import counter_metrics
-from components.evaluation.request_arrays import decode_requests, read_records
+from components.evaluation.request_arrays import decode_requests, read_folder
 
 METRICS_FILE = "metrics.json"
 REQUESTS = "requests"
@@ -33,7 +33,7 @@ def CounterBaselines(  # noqa: N802
       cutoffs: the values of k as a JSON list; Kubeflow passes no lists of numbers.
     """
     split_folder = artifact_utils.get_split_uri([examples], split)
-    requests = decode_requests(list(read_records(split_folder)))
+    requests = decode_requests(list(read_folder(split_folder)))
     values = counter_metrics(requests, json.loads(cutoffs))
     evaluated = len(np.unique(requests.target_user))
     figures: dict = {

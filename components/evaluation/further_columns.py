@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
-from components.evaluation.request_arrays import read_records
+from components.evaluation.request_arrays import read_folder
 
 # Values of a column beyond the commonest are one slice.
 MOST_VALUES = 12
@@ -35,7 +35,7 @@ def common_values(split_folder: str, columns: Iterable[str]) -> dict[str, list[s
     for name in counts:
         schema.feature.add(name=name, type=schema_pb2.BYTES)
     decoder = ExamplesToRecordBatchDecoder(schema.SerializeToString())
-    records = read_records(split_folder)
+    records = read_folder(split_folder)
     while users := list(itertools.islice(records, _USERS_AT_A_TIME)):
         batch = decoder.DecodeBatch(users)
         for name, counter in counts.items():

@@ -1,6 +1,6 @@
 """Read a split's tf.Examples back as arrays: what evaluated users engaged with, and the targets."""
 
-import struct
+import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,11 +13,8 @@ from tensorflow_metadata.proto.v0 import schema_pb2
 from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
 from components.ingestion import SCHEMA
+from components.ingestion.records import read_records
 from model import features
-
-# A TFRecord is the length (uint64), its checksum, the payload and the payload's checksum.
-_HEADER = struct.Struct("<QI")
-_CHECKSUM_BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -59,33 +56,25 @@ class Requests:
         )
 
 
-def read_records(folder: str) -> Iterator[bytes]:
-    """Yields the payloads of the TFRecord files in a folder, in the order of the files' names.
-
-    Payload checksums are not verified: gzip, which ingestion writes, has its own.
+def read_folder(folder: str) -> Iterator[bytes]:
+    """Yields the records of the TFRecord files in a folder, in the order of the files' names.
 
     Raises:
       FileNotFoundError: if the folder holds no file.
-      ValueError: if a file ends within a record.
+      ValueError: if a file is damaged.
     """
     matched = FileSystems.match([FileSystems.join(folder, "*")])[0].metadata_list
     if not matched:
         raise FileNotFoundError(f"no TFRecord file in {folder}")
     for path in sorted(metadata.path for metadata in matched):
         with FileSystems.open(path) as file:
-            while header := file.read(_HEADER.size):
-                payload = _read_payload(file, header)
-                if payload is None:
-                    raise ValueError(f"{path} ends within a record")
-                yield payload
-
-
-def _read_payload(file, header: bytes) -> bytes | None:
-    if len(header) < _HEADER.size:
-        return None
-    length, _ = _HEADER.unpack(header)
-    rest = file.read(length + _CHECKSUM_BYTES)
-    return rest[:length] if len(rest) == length + _CHECKSUM_BYTES else None
+            try:
+                for number, record in enumerate(read_records(file), start=1):
+                    if record is None:
+                        raise ValueError(f"the checksum of record {number} does not match")
+                    yield record
+            except (OSError, ValueError, zlib.error) as error:
+                raise ValueError(f"{path} is damaged: {error}") from error
 
 
 def decode_requests(examples: Sequence[bytes]) -> Requests:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from tfx.dsl.io import fileio
 
 from components.evaluation.counters import sessions_per_item
-from components.evaluation.request_arrays import decode_requests, read_records
+from components.evaluation.request_arrays import decode_requests, read_folder
 
 FILE = "training_items.parquet"
 # Bands hold a third of the training engagements each, and not a third of the items.
@@ -64,7 +64,7 @@ def write_training_items(split_folder: str, folder: str) -> str:
       The path of the file.
     """
     counts: Counter[bytes] = Counter()
-    records = read_records(split_folder)
+    records = read_folder(split_folder)
     while users := list(itertools.islice(records, _USERS_AT_A_TIME)):
         requests = decode_requests(users)
         found = sessions_per_item(requests)

@@ -1,12 +1,12 @@
 """Serialized tf.Examples and TFRecord files for tests, written without TensorFlow."""
 
 import gzip
-import struct
 from pathlib import Path
 
 import pyarrow as pa
 from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
+from components.ingestion.records import write_records
 from model import features
 
 # Per user: sessions of (item, engaged), and the target session.
@@ -36,8 +36,7 @@ def serialize(users: list[tuple[list[Session], Session]]) -> list[bytes]:
 
 
 def write_tfrecord(path: Path, records: list[bytes]) -> None:
-    """Writes a gzip TFRecord file; checksums are zero, which the project's reader ignores."""
+    """Writes a gzip TFRecord file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with gzip.open(path, "wb") as file:
-        for record in records:
-            file.write(struct.pack("<QI", len(record), 0) + record + bytes(4))
+        write_records(file, records)

@@ -114,6 +114,8 @@ def test_metadata_that_was_moved_away_without_the_artifacts(folder, failing_run)
 
 
 def test_a_serving_folder_that_cannot_be_written(failing_run):
+    """Said before the log is looked for."""
+    Path(load_config(Path("shop.toml")).data.log).unlink()
     Path("output/serving").write_text("a file where the folder should be")
     assert failing_run().endswith("output/serving cannot be written.")
 
@@ -153,7 +155,9 @@ def overwrite(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "reader"), [(cut, "StatisticsGen"), (overwrite, "Transform")], ids=["cut", "bytes"]
+    ("damage", "reader"),
+    [(cut, "StatisticsGen"), (cut, "CounterBaselines"), (overwrite, "Transform")],
+    ids=["cut", "cut, for the counters", "bytes"],
 )
 def test_an_artifact_that_was_damaged_is_found_and_made_again_once_removed(folder, damage, reader):
     config, console = load_config(Path("shop.toml")), Console(file=io.StringIO())

@@ -10,7 +10,7 @@ from tensorflow_serving.apis import prediction_log_pb2
 from tiny_store import EVALUATE, make_store
 
 from components.errors import DataError
-from components.evaluation.request_arrays import read_records
+from components.evaluation.request_arrays import read_folder
 from components.ingestion.shards import split_folder
 from tfx_pipeline.evaluation import CANDIDATE
 from tfx_pipeline.monitor import monitor
@@ -28,7 +28,7 @@ def config(tmp_path_factory, artifacts):
 @pytest.fixture(scope="module")
 def requests(config) -> list[bytes]:
     run = latest_run(config)
-    return list(read_records(split_folder(run.examples_uri, "test")))
+    return list(read_folder(split_folder(run.examples_uri, "test")))
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
-from components.evaluation.request_arrays import decode_requests, read_records
+from components.evaluation.request_arrays import decode_requests, read_folder
 from components.ingestion.shards import split_folder
 from model import features
 from tfx_pipeline.config import Config, load_config
@@ -89,7 +89,7 @@ def fit(examples_uri: str, until: int, folder: Path, shuffled: bool = False) -> 
       folder: of the Model artifact.
       shuffled: whether items get each other's vectors.
     """
-    records = list(read_records(split_folder(examples_uri, features.REFIT_SPLIT)))
+    records = list(read_folder(split_folder(examples_uri, features.REFIT_SPLIT)))
     requests = decode_requests(records)
     seen = requests.history_time < until
     user, item = requests.history_user[seen], requests.history_item[seen]

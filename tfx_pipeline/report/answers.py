@@ -6,7 +6,7 @@ import os
 
 import tensorflow as tf
 
-from components.evaluation.request_arrays import read_records
+from components.evaluation.request_arrays import read_folder
 from components.ingestion.shards import split_folder
 from model import features
 from tfx_pipeline.config import Config
@@ -45,7 +45,7 @@ def example_answers(config: Config, run: Run) -> list[Answer]:
     assert run.pushed_path is not None
     if not tf.io.gfile.exists(os.path.join(run.pushed_path, "saved_model.pb")):
         return []  # an old version that was cleared away
-    records = read_records(split_folder(run.examples_uri, features.TEST_SPLIT))
+    records = read_folder(split_folder(run.examples_uri, features.TEST_SPLIT))
     with_history = filter(has_history, itertools.islice(records, LOOKED_AT))
     chosen = sorted(with_history, key=lambda record: not is_judgeable(record))[:USERS]
     if not chosen:

@@ -5,7 +5,7 @@ import gzip
 import pytest
 from tiny_examples import serialize, write_tfrecord
 
-from components.evaluation.request_arrays import decode_requests, read_records
+from components.evaluation.request_arrays import decode_requests, read_folder
 
 USERS = [
     # b is only shown; c is engaged twice in one session.
@@ -51,7 +51,7 @@ def test_decodes_when_nobody_has_a_history_or_a_target():
 def test_reads_all_files_in_order(tmp_path):
     write_tfrecord(tmp_path / "data-1.gz", [b"c"])
     write_tfrecord(tmp_path / "data-0.gz", [b"a", b""])
-    assert list(read_records(str(tmp_path))) == [b"a", b"", b"c"]
+    assert list(read_folder(str(tmp_path))) == [b"a", b"", b"c"]
 
 
 @pytest.mark.parametrize("length", [5, 13, 18])
@@ -60,10 +60,18 @@ def test_a_file_that_ends_within_a_record_is_refused(tmp_path, length):
     content = gzip.decompress((tmp_path / "whole.gz").read_bytes())
     (tmp_path / "whole.gz").unlink()
     (tmp_path / "cut.gz").write_bytes(gzip.compress(content[:length]))
-    with pytest.raises(ValueError, match=r"cut\.gz ends within a record"):
-        list(read_records(str(tmp_path)))
+    with pytest.raises(ValueError, match=r"cut\.gz is damaged: the .* record 1"):
+        list(read_folder(str(tmp_path)))
+
+
+def test_a_record_of_another_checksum_is_refused(tmp_path):
+    write_tfrecord(tmp_path / "whole.gz", [b"abc"])
+    content = gzip.decompress((tmp_path / "whole.gz").read_bytes())
+    (tmp_path / "whole.gz").write_bytes(gzip.compress(content.replace(b"abc", b"abd")))
+    with pytest.raises(ValueError, match=r"whole\.gz is damaged: the checksum of record 1"):
+        list(read_folder(str(tmp_path)))
 
 
 def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(FileNotFoundError):
-        list(read_records(str(tmp_path)))
+        list(read_folder(str(tmp_path)))
