@@ -14,6 +14,7 @@ from components.evaluation.counter_baselines import METRICS_FILE, REQUESTS
 from components.ingestion.summary import Summary, read_summary
 from components.publishing.pusher import ROLLED_BACK
 from components.publishing.servable_check import LATENCY
+from model import features
 from model.fitting import read_curves
 from tfx_pipeline.config import Config
 from tfx_pipeline.evaluation import BASELINE, CANDIDATE
@@ -85,6 +86,12 @@ class Run:
     def examples_uri(self) -> str:
         """Where ingestion wrote the splits."""
         return self.uri(EXAMPLES)
+
+    @property
+    def trained_split(self) -> str:
+        """What the served model is trained on."""
+        is_refit = self.settings.get("train", {}).get("refit", True)
+        return features.REFIT_SPLIT if is_refit else features.TRAIN_SPLIT
 
     @property
     def learning_curves(self) -> dict[str, list[float]]:

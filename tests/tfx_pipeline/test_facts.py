@@ -22,6 +22,12 @@ def run(run_id: str, pushed: str | None = None, blessed: int = 1) -> Run:
     )
 
 
+def test_the_split_that_the_served_model_is_trained_on():
+    assert run("1").trained_split == "refit"
+    for refit, split in ((True, "refit"), (False, "train")):
+        assert Run("2", {}, settings={"train": {"refit": refit}}).trained_split == split
+
+
 @pytest.mark.parametrize(
     ("low", "high", "factor", "expected"),
     [

@@ -112,7 +112,7 @@ def curves(lines: Mapping[int, Sequence[float]], description: str) -> Markup:
 
 
 def threshold(values: Mapping[int, float], limit: float, description: str) -> Markup:
-    """A value run over run, below the line that it must not reach."""
+    """A value run over run, beside the line that it must not pass."""
     canvas, axes = _axes(HEIGHT)
     axes.axhline(limit, color=BAD, linewidth=1.4, linestyle="--")
     axes.annotate(

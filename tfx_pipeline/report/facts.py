@@ -93,7 +93,7 @@ def summary(runs: list[Run], served: Run | None, least: int) -> list[str]:
     popular = run.results[CANDIDATE][OVERALL][name.replace("@", "_over_popularity@")]
     change = run.results.get(DIFFERENCE, {}).get(OVERALL, {}).get(name)
     log, users = run.summary.log, run.summary.users
-    trained = users.splits["refit"]
+    trained = users.splits[run.trained_split]
     before = "It is the first model: there was none to compare it with."
     if change is not None:
         before = f"Against the model before it, its {name} is {describe_change(change)}."
