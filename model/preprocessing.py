@@ -25,7 +25,6 @@ VISIT_PERIOD = "visit_period"
 VISITS = (VISIT_TIME, VISIT_GAP, VISIT_HOUR, VISIT_WEEKDAY, VISIT_PERIOD)
 REQUEST_KNOWN = "request_known"
 TARGET_INDEX = "target_index"
-TARGET_ROW = "target_row"
 
 
 def load_item_table(custom_config: dict) -> ItemTable:
@@ -56,7 +55,7 @@ def preprocessing_fn(inputs: dict, custom_config: dict) -> dict:
       visit_time (unix seconds), visit_gap (standardised log hours since the visit before),
       visit_hour, visit_weekday, visit_period (0..periods; each period but the last, which is after
       all training sessions, holds as many of them).
-      Ragged [batch, items]: target_index, target_row, target_engaged. Dense [batch]:
+      Ragged [batch, items]: target_index, target_engaged. Dense [batch]:
       request_known, user_id.
     """
     item_id = inputs[features.ITEM_ID]
@@ -83,7 +82,6 @@ def preprocessing_fn(inputs: dict, custom_config: dict) -> dict:
         features.ENGAGED: inputs[features.ENGAGED],
         EVENT_TIME: inputs[features.TIMESTAMP],
         TARGET_INDEX: index(target_id),
-        TARGET_ROW: tf.ragged.map_flat_values(rows.lookup, target_id),
         features.TARGET_ENGAGED: inputs[features.TARGET_ENGAGED],
         **_visit_features(
             inputs[features.TIMESTAMP],

@@ -92,7 +92,6 @@ def test_gaps_are_standardised_over_the_training_split(train):
 
 def test_targets(evaluation):
     assert evaluation[preprocessing.TARGET_INDEX].to_list() == [[A, C], [B], [A], [RARE]]
-    assert evaluation[preprocessing.TARGET_ROW].to_list() == [[1, 3], [2], [1], [0]]
     assert evaluation[features.TARGET_ENGAGED].to_list() == [[1, 0], [1], [1], [1]]
 
 
