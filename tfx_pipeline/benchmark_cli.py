@@ -38,7 +38,8 @@ def quality(
         typer.Option(help="The model, an ablation or nipp; all unless given."),
     ] = None,
     peers: Annotated[
-        list[str] | None, typer.Option(help="What else to measure; all counters unless given.")
+        list[str] | None,
+        typer.Option(help="What else to measure; all unless given: run `make peers` before."),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, help="Trainings of each learned method.")] = 3,
     output: OutputOption = QUALITY_OUTPUT,

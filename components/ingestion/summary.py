@@ -77,7 +77,7 @@ class PartitionCounts(BaseModel):
     """Counts over the users of one partition.
 
     Attributes:
-      duplicates_merged: rows that repeat an item of their own session.
+      duplicates_merged: repeated rows, as `sessions.dedupe` has it.
       engaged_sessions: sessions with at least one engagement.
       rows_of_heavy_users_dropped: rows that `heavy_users` leaves out.
       users_left_out: users with too few engaged sessions (`last-session`).
