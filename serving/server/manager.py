@@ -4,17 +4,16 @@ import math
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 
 import grpc
-import tensorflow as tf
 from tensorflow_serving.apis import get_model_status_pb2, model_pb2
 from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
 from serving.server.config import check_models
 from serving.server.flags import Flags
 from serving.server.model import Model
-from serving.server.request_log import RequestLog
+from serving.server.request_log import RequestLog, RequestLogs
 from serving.server.servable import Servable
 from serving.server.status import StatusError, invalid_argument, not_found
 from serving.server.versions import State, Version
@@ -35,7 +34,7 @@ class ModelManager:
         self._flags = flags
         self._models: dict[str, Model] = {}  # those no longer configured stay listed
         self._labels: dict[str, dict[str, int]] = {}
-        self._request_logs: dict[str, RequestLog] = {}
+        self._request_logs = RequestLogs()
         self._changed = threading.Condition()  # guards the above
         self._reloading = threading.Lock()
         self._wake = threading.Event()
@@ -65,10 +64,11 @@ class ModelManager:
             listed = {model.name: model for model in config.model_config_list.config}
             with self._changed:
                 labels = {name: self._labels_of(model) for name, model in listed.items()}
-            logs = self._open_logs(listed)  # not while requests wait; the last that may be refused
+            # Not while requests wait; the last that may be refused.
+            logs = self._request_logs.open(listed)
             with self._changed:
                 self._labels = labels
-                self._log_to(logs)
+                self._request_logs.replace(logs)
                 new = self._configure(listed)
                 done = self._changed.wait_for(lambda: self._is_over(new), timeout_seconds)
         if self._stopping.is_set():
@@ -88,7 +88,7 @@ class ModelManager:
         """Unloads everything; a load that takes longer is left behind."""
         self.cancel()
         with self._changed:
-            self._log_to({})
+            self._request_logs.replace({})
             self._configure({})
         if self._thread.is_alive():
             self._thread.join(timeout_seconds)
@@ -144,27 +144,6 @@ class ModelManager:
             if not versions:
                 raise not_found(f"Could not find any versions of model {spec.name}")
             return [versions[number].to_proto() for number in sorted(versions, reverse=True)]
-
-    def _open_logs(self, listed: dict[str, ModelConfig]) -> dict[str, RequestLog]:
-        """Each model's request log, all of them or none; what stays the same stays open."""
-        logs: dict[str, RequestLog] = {}
-        with ExitStack() as undo:
-            for name, model in listed.items():
-                log = self._request_logs.get(name)
-                if not model.HasField("logging_config"):
-                    continue
-                if log is None or log.config != model.logging_config:
-                    log = _open_log(model)
-                    undo.callback(log.discard)
-                logs[name] = log
-            undo.pop_all()
-        return logs
-
-    def _log_to(self, logs: dict[str, RequestLog]) -> None:
-        for name, log in self._request_logs.items():
-            if logs.get(name) is not log:
-                log.close()
-        self._request_logs = logs
 
     def _find(self, spec: model_pb2.ModelSpec) -> Version:
         if not spec.name:
@@ -232,10 +211,3 @@ class ModelManager:
     def _is_idle(self) -> bool:
         with self._changed:
             return all(model.is_idle() for model in self._models.values())
-
-
-def _open_log(model: ModelConfig) -> RequestLog:
-    try:
-        return RequestLog(model.logging_config)
-    except (ValueError, OSError, tf.errors.OpError) as error:
-        raise invalid_argument(f"Model {model.name} has no request log: {error}") from None

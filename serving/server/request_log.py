@@ -13,11 +13,16 @@ import os
 import random
 import threading
 import time
+from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 from tensorflow_serving.config import logging_config_pb2
+from tensorflow_serving.config.model_server_config_pb2 import ModelConfig
+
+from serving.server.status import invalid_argument
 
 COLLECTOR = "tfrecord"
 _LOG = logging.getLogger(__name__)
@@ -87,6 +92,50 @@ class RequestLog:
         """Ends the file and removes it."""
         self.close()
         Path(self.path).unlink()
+
+
+class RequestLogs:
+    """The request log of each model of a configuration that asks for one."""
+
+    def __init__(self) -> None:
+        self._logs: dict[str, RequestLog] = {}
+
+    def get(self, name: str) -> RequestLog | None:
+        """Where a model's requests are sampled to."""
+        return self._logs.get(name)
+
+    def open(self, listed: Mapping[str, ModelConfig]) -> dict[str, RequestLog]:
+        """What to `replace` the logs with for these models; what stays the same stays open.
+
+        Raises:
+            StatusError: INVALID_ARGUMENT if a log cannot be opened; no other is then, either.
+        """
+        logs: dict[str, RequestLog] = {}
+        with ExitStack() as undo:
+            for name, model in listed.items():
+                log = self._logs.get(name)
+                if not model.HasField("logging_config"):
+                    continue
+                if log is None or log.config != model.logging_config:
+                    log = _open_log(model)
+                    undo.callback(log.discard)
+                logs[name] = log
+            undo.pop_all()
+        return logs
+
+    def replace(self, logs: dict[str, RequestLog]) -> None:
+        """Logs to these from now on, and ends the others."""
+        for name, log in self._logs.items():
+            if logs.get(name) is not log:
+                log.close()
+        self._logs = logs
+
+
+def _open_log(model: ModelConfig) -> RequestLog:
+    try:
+        return RequestLog(model.logging_config)
+    except (ValueError, OSError, tf.errors.OpError) as error:
+        raise invalid_argument(f"Model {model.name} has no request log: {error}") from None
 
 
 def _new_file(prefix: str) -> str:
