@@ -3,7 +3,7 @@
 import math
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import grpc
@@ -23,8 +23,8 @@ class ModelManager:
     """Serves the models of a configuration until the next one.
 
     One thread takes the steps of all models (`Model.step`), so loads follow each other, as
-    TensorFlow Serving's do. Flags, config file, reload request and the end of the server all
-    are `reload`.
+    TensorFlow Serving's do. Flags, config file and reload requests all are followed at once;
+    none waits until the models of the one before are loaded.
 
     Args:
         flags: say how folders are watched and which labels are allowed.
@@ -36,7 +36,7 @@ class ModelManager:
         self._labels: dict[str, dict[str, int]] = {}
         self._request_logs = RequestLogs()
         self._changed = threading.Condition()  # guards the above
-        self._reloading = threading.Lock()
+        self._reloading = threading.Lock()  # held to take a configuration, not to wait for loads
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="model manager", daemon=True)
@@ -45,13 +45,40 @@ class ModelManager:
         """Begins to load and watch, in a thread."""
         self._thread.start()
 
-    def reload(self, config: ModelServerConfig, timeout_seconds: float | None = None) -> None:
+    def reload(
+        self,
+        config: ModelServerConfig,
+        timeout_seconds: float | None = None,
+        is_active: Callable[[], bool] = lambda: True,
+    ) -> None:
         """Serves what `config` lists from now on; returns once its new models are AVAILABLE.
+
+        Args:
+            config: what to serve.
+            timeout_seconds: how long to wait; None: without end.
+            is_active: whether the caller still waits; asked again on `look_again`.
+
+        Raises:
+            StatusError: as from `follow`; UNKNOWN if a new model cannot be loaded, ABORTED if
+                another configuration changes a new model meanwhile, DEADLINE_EXCEEDED if the
+                time ran out, CANCELLED if the caller has gone or the server is stopped.
+        """
+        new = self.follow(config)
+        with self._changed:
+            done = self._changed.wait_for(lambda: self._is_over(new, is_active), timeout_seconds)
+        if not done:
+            message = f"Models did not become available in time: {', '.join(new)}"
+            raise StatusError(grpc.StatusCode.DEADLINE_EXCEEDED, message)
+
+    def follow(self, config: ModelServerConfig) -> dict[str, ModelConfig]:
+        """Serves what `config` lists from now on, its new models as soon as they are loaded.
+
+        Returns:
+            What `config` says of each new model, by name.
 
         Raises:
             StatusError: INVALID_ARGUMENT or FAILED_PRECONDITION if the configuration is
-                refused, which changes nothing; UNKNOWN if a new model cannot be loaded,
-                DEADLINE_EXCEEDED if the time ran out, CANCELLED if the server is stopped.
+                refused, which changes nothing.
         """
         check_models(config)
         with self._reloading:
@@ -69,20 +96,18 @@ class ModelManager:
             with self._changed:
                 self._labels = labels
                 self._request_logs.replace(logs)
-                new = self._configure(listed)
-                done = self._changed.wait_for(lambda: self._is_over(new), timeout_seconds)
-        if self._stopping.is_set():
-            raise StatusError(grpc.StatusCode.CANCELLED, "The server is stopping")
-        if not done:
-            names = ", ".join(model.name for model in new)
-            message = f"Models did not become available in time: {names}"
-            raise StatusError(grpc.StatusCode.DEADLINE_EXCEEDED, message)
+                self._configure(listed)
+                return {name: model for name, model in listed.items() if self._models[name].is_new}
+
+    def look_again(self) -> None:
+        """Has each reload that waits ask whether its caller still does."""
+        with self._changed:
+            self._changed.notify_all()
 
     def cancel(self) -> None:
         """Ends a reload that waits in another thread; the manager can then only be stopped."""
         self._stopping.set()
-        with self._changed:
-            self._changed.notify_all()
+        self.look_again()
 
     def stop(self, timeout_seconds: float) -> None:
         """Unloads everything; a load that takes longer is left behind."""
@@ -183,19 +208,25 @@ class ModelManager:
                 )
         return dict(config.version_labels)
 
-    def _configure(self, listed: dict[str, ModelConfig]) -> list[Model]:
-        """Hands each model its new configuration; returns the models that had none."""
+    def _configure(self, listed: dict[str, ModelConfig]) -> None:
+        """Hands each model its new configuration."""
         for name in listed.keys() - self._models.keys():
             self._models[name] = Model(name, self._flags, self._changed)
-        new = [self._models[name] for name in listed if self._models[name].config is None]
         for name, model in self._models.items():
             model.configure(listed.get(name))
+        self._changed.notify_all()
         self._wake.set()
-        return new
 
-    def _is_over(self, new: list[Model]) -> bool:
-        is_ready = [model.is_ready() for model in new]  # each, so that any may raise
-        return self._stopping.is_set() or all(is_ready)
+    def _is_over(self, new: dict[str, ModelConfig], is_active: Callable[[], bool]) -> bool:
+        """Whether the new models are available; raises if there is no more to wait for."""
+        if self._stopping.is_set():
+            raise StatusError(grpc.StatusCode.CANCELLED, "The server is stopping")
+        if not is_active():
+            raise StatusError(grpc.StatusCode.CANCELLED, "The caller no longer waits")
+        is_ready = [  # each, so that any may raise
+            self._models[name].is_ready(config) for name, config in new.items()
+        ]
+        return all(is_ready)
 
     def _run(self) -> None:
         while not (self._stopping.is_set() and self._is_idle()):

@@ -36,6 +36,7 @@ class Model:
     def __init__(self, name: str, flags: Flags, changed: threading.Condition):
         self.name = name
         self.config: ModelConfig | None = None  # None: no version is wanted
+        self.is_new = False  # wanted, and not yet known whether any version can be loaded
         self.versions: dict[int, Version] = {}
         self._flags = flags
         self._changed = changed
@@ -45,6 +46,7 @@ class Model:
 
     def configure(self, config: ModelConfig | None) -> None:
         """Takes a new configuration, which the next step follows."""
+        self.is_new = config is not None and (self.is_new or self.config is None)
         self.config = config
         self._look_at = 0.0
 
@@ -65,6 +67,7 @@ class Model:
                 self._load(version, self._wanted[number])
                 self._unload_unwanted()
         self._unload_unwanted()
+        self._settle()
         retries = [
             self.versions[n].retry_at
             for n in self._wanted
@@ -80,16 +83,20 @@ class Model:
         """Whether every version has ended."""
         return all(version.state == State.END for version in self.versions.values())
 
-    def is_ready(self) -> bool:
-        """Whether each wanted version was tried, and one is available or none ever will be.
+    def is_ready(self, config: ModelConfig) -> bool:
+        """Whether it serves what `config` wants, or did before its folder changed.
 
         Raises:
-            StatusError: UNKNOWN if none of them can be loaded.
+            StatusError: ABORTED if it has another configuration by now, UNKNOWN if none of the
+                versions wanted can be loaded.
         """
+        if self.config != config:
+            raise StatusError(
+                grpc.StatusCode.ABORTED,
+                f"Another configuration has changed model {self.name} meanwhile",
+            )
         wanted = [self.versions[number] for number in self._wanted]
-        if not wanted or any(not v.failed_loads and v.state != State.AVAILABLE for v in wanted):
-            return False
-        if all(version.given_up for version in wanted):
+        if not self.is_new and wanted and all(version.given_up for version in wanted):
             newest = max(wanted, key=lambda version: version.number)
             raise StatusError(
                 grpc.StatusCode.UNKNOWN,
@@ -97,7 +104,7 @@ class Model:
                 f"{{{{{{name: {self.name} version: {newest.number}}} "
                 f"due to error: {newest.error}}}, }}",
             )
-        return any(version.state == State.AVAILABLE for version in wanted)
+        return not self.is_new
 
     def _look(self) -> None:
         """Finds out which versions are wanted; a folder that cannot be read changes nothing."""
@@ -164,6 +171,18 @@ class Model:
         for version in list(self.versions.values()):
             if version.state == State.UNLOADING and not version.in_flight:
                 self._close(version)
+
+    def _settle(self) -> None:
+        """Ends being new once each wanted version was tried, and one loaded or none ever will."""
+        with self._changed:
+            wanted = [self.versions[number] for number in self._wanted]
+            loaded = self.available().keys() & self._wanted.keys()
+            is_tried = all(version.failed_loads or version.number in loaded for version in wanted)
+            is_hopeless = bool(wanted) and all(version.given_up for version in wanted)
+            is_followed = self._look_at > 0.0  # no configuration came meanwhile
+            if is_followed and ((loaded and is_tried) or is_hopeless):
+                self.is_new = False
+                self._changed.notify_all()
 
     def _close(self, version: Version) -> None:
         assert version.servable is not None  # until it has ended

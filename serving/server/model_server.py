@@ -64,7 +64,7 @@ class ModelServer:
             OSError: if a port cannot be bound.
         """
         self._manager.start()
-        self.reload(timeout_seconds)
+        self._manager.reload(config.models(self._flags), timeout_seconds)
         self.port = self._listen(self.target)
         if self._flags.grpc_socket_path:
             self._listen(f"unix:{self._flags.grpc_socket_path}")
@@ -73,16 +73,16 @@ class ModelServer:
         if self._health is not None:
             self._health.set("", health_pb2.HealthCheckResponse.SERVING)
 
-    def reload(self, timeout_seconds: float | None = None) -> None:
-        """Serves what the flags, or their config file as it is now, name.
+    def reload(self) -> None:
+        """Serves what the flags, or their config file as it is now, name; waits for no load.
 
         Raises:
-            StatusError: if the file cannot be used, else see `ModelManager.reload`.
+            StatusError: if the file cannot be used, else see `ModelManager.follow`.
         """
-        self._manager.reload(config.models(self._flags), timeout_seconds)
+        self._manager.follow(config.models(self._flags))
 
     def cancel(self) -> None:
-        """Ends a start() or reload() in another thread; the server can then only be stopped."""
+        """Ends a start() in another thread; the server can then only be stopped."""
         self._manager.cancel()
 
     def stop(self) -> None:

@@ -2,7 +2,6 @@
 
 import functools
 import logging
-import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -122,9 +121,9 @@ class ModelService(_Service, model_service_pb2_grpc.ModelServiceServicer):
                 "ServerModelConfig type not supported by HandleReloadConfigRequest. "
                 "Only ModelConfigList is currently supported"
             )
-        # Without a deadline, gRPC tells centuries, which no lock can wait.
-        seconds = min(context.time_remaining(), threading.TIMEOUT_MAX)
-        self._manager.reload(request.config, seconds)
+        # A cancelled call and one whose deadline has passed give their thread back.
+        context.add_callback(self._manager.look_again)
+        self._manager.reload(request.config, is_active=context.is_active)
         response = model_management_pb2.ReloadConfigResponse()
         response.status.SetInParent()
         return response

@@ -124,8 +124,9 @@ def test_the_config_file_is_read_again_and_a_bad_one_ignored(half_plus, tmp_path
                 return False
 
         assert (answers("one"), answers("other")) == (True, False)
-        for unusable in ("no proto", "", model_config(one, extra=LOG_NOWHERE)):
-            file.write_text(unusable)
+        useless = (model_config(one, extra=LOG_NOWHERE), model_config(one, tmp_path / "nowhere"))
+        for text in ("no proto", "", *useless):
+            file.write_text(text)
             time.sleep(2.5)
             assert answers("one")
         file.write_text(model_config(other))
