@@ -1,8 +1,6 @@
 """All models served: follows the configuration, and finds the version that a request asks for."""
 
-import math
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -16,15 +14,15 @@ from serving.server.model import Model
 from serving.server.request_log import RequestLog, RequestLogs
 from serving.server.servable import Servable
 from serving.server.status import StatusError, invalid_argument, not_found
+from serving.server.steps import Steps
 from serving.server.versions import State, Version
 
 
 class ModelManager:
     """Serves the models of a configuration until the next one.
 
-    One thread takes the steps of all models (`Model.step`), so loads follow each other, as
-    TensorFlow Serving's do. Flags, config file and reload requests all are followed at once;
-    none waits until the models of the one before are loaded.
+    One thread (`Steps`) loads and unloads. Flags, config file and reload requests all are
+    followed at once; none waits until the models of the one before are loaded.
 
     Args:
         flags: say how folders are watched and which labels are allowed.
@@ -37,13 +35,12 @@ class ModelManager:
         self._request_logs = RequestLogs()
         self._changed = threading.Condition()  # guards the above
         self._reloading = threading.Lock()  # held to take a configuration, not to wait for loads
-        self._wake = threading.Event()
+        self._steps = Steps(self._models, self._changed)
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="model manager", daemon=True)
 
     def start(self) -> None:
         """Begins to load and watch, in a thread."""
-        self._thread.start()
+        self._steps.start()
 
     def reload(
         self,
@@ -115,8 +112,7 @@ class ModelManager:
         with self._changed:
             self._request_logs.replace({})
             self._configure({})
-        if self._thread.is_alive():
-            self._thread.join(timeout_seconds)
+        self._steps.stop(timeout_seconds)
 
     @contextmanager
     def use(self, spec: model_pb2.ModelSpec) -> Iterator[Servable]:
@@ -137,7 +133,7 @@ class ModelManager:
                 version.in_flight -= 1
                 is_last = not version.in_flight and version.state == State.UNLOADING
             if is_last:
-                self._wake.set()
+                self._steps.wake()
 
     def request_log(self, name: str) -> RequestLog | None:
         """Where a model's requests are sampled to."""
@@ -215,7 +211,7 @@ class ModelManager:
         for name, model in self._models.items():
             model.configure(listed.get(name))
         self._changed.notify_all()
-        self._wake.set()
+        self._steps.wake()
 
     def _is_over(self, new: dict[str, ModelConfig], is_active: Callable[[], bool]) -> bool:
         """Whether the new models are available; raises if there is no more to wait for."""
@@ -227,18 +223,3 @@ class ModelManager:
             self._models[name].is_ready(config) for name, config in new.items()
         ]
         return all(is_ready)
-
-    def _run(self) -> None:
-        while not (self._stopping.is_set() and self._is_idle()):
-            self._wake.clear()
-            with self._changed:
-                models = list(self._models.values())
-            due = min([model.step() for model in models], default=math.inf)
-            with self._changed:
-                self._changed.notify_all()
-            pause = max(0.0, due - time.monotonic())
-            self._wake.wait(None if math.isinf(pause) else pause)
-
-    def _is_idle(self) -> bool:
-        with self._changed:
-            return all(model.is_idle() for model in self._models.values())
