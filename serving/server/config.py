@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message, message_factory, text_format
-from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
+from tensorflow_serving.config.model_server_config_pb2 import ModelConfig, ModelServerConfig
 
 from serving.server.flags import Flags
 from serving.server.status import StatusError, invalid_argument
@@ -67,11 +67,11 @@ def models(flags: Flags) -> ModelServerConfig:
 
 
 def check_models(config: ModelServerConfig) -> None:
-    """Refuses what TensorFlow Serving refuses before it loads anything.
+    """Refuses what TensorFlow Serving refuses before it loads anything, and paths with a NUL.
 
     Raises:
-        StatusError: INVALID_ARGUMENT for a model listed twice, without an absolute path or of
-            another platform than tensorflow.
+        StatusError: INVALID_ARGUMENT for a model listed twice, without an absolute path that a
+            folder can have, or of another platform than tensorflow.
     """
     if config.HasField("custom_model_config"):
         raise invalid_argument("ModelServer does not yet support custom model config.")
@@ -82,20 +82,29 @@ def check_models(config: ModelServerConfig) -> None:
                 f"Illegal to list model {model.name} multiple times in config list"
             )
         seen.add(model.name)
-        if not Path(model.base_path).is_absolute():
-            raise invalid_argument(
-                f"Expected model {model.name} to have an absolute path or URI; "
-                f"got base_path()={model.base_path}"
-            )
-        if not model.model_platform and not model.model_type:
-            raise invalid_argument(
-                "Illegal setting neither ModelServerConfig::model_type (deprecated) "
-                "nor ModelServerConfig::model_platform."
-            )
-        if model.model_platform not in (_PLATFORM, ""):
-            raise invalid_argument(
-                f"Model {model.name} requests unsupported platform {model.model_platform}"
-            )
+        _check_model(model)
+
+
+def _check_model(model: ModelConfig) -> None:
+    if not Path(model.base_path).is_absolute():
+        raise invalid_argument(
+            f"Expected model {model.name} to have an absolute path or URI; "
+            f"got base_path()={model.base_path}"
+        )
+    if "\0" in model.base_path:
+        raise invalid_argument(
+            f"Expected model {model.name} to have a path without NUL characters; "
+            f"got base_path()={model.base_path!r}"
+        )
+    if not model.model_platform and not model.model_type:
+        raise invalid_argument(
+            "Illegal setting neither ModelServerConfig::model_type (deprecated) "
+            "nor ModelServerConfig::model_platform."
+        )
+    if model.model_platform not in (_PLATFORM, ""):
+        raise invalid_argument(
+            f"Model {model.name} requests unsupported platform {model.model_platform}"
+        )
 
 
 def server_credentials(flags: Flags) -> grpc.ServerCredentials | None:

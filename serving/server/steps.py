@@ -1,11 +1,15 @@
 """The thread that takes the steps of all models."""
 
+import logging
 import math
 import threading
 import time
 from collections.abc import Mapping
 
 from serving.server.model import Model
+
+_LOG = logging.getLogger(__name__)
+_PAUSE_SECONDS = 1.0  # after a step that failed
 
 
 class Steps:
@@ -45,12 +49,21 @@ class Steps:
                 return
             with self._changed:
                 models = list(self._models.values())
-            due = min([model.step() for model in models], default=math.inf)
+            due = min([_step(model) for model in models], default=math.inf)
             with self._changed:
                 self._changed.notify_all()
             pause = max(0.0, due - time.monotonic())
-            self._wake.wait(None if math.isinf(pause) else pause)
+            self._wake.wait(min(pause, threading.TIMEOUT_MAX))  # more is an OverflowError
 
     def _is_idle(self) -> bool:
         with self._changed:
             return all(model.is_idle() for model in self._models.values())
+
+
+def _step(model: Model) -> float:
+    """Takes a model's step, and returns when its next is due; one that fails is taken again."""
+    try:
+        return model.step()
+    except Exception:  # the other models go on
+        _LOG.exception("Model %s cannot follow its configuration and folder", model.name)
+        return time.monotonic() + _PAUSE_SECONDS

@@ -225,6 +225,11 @@ def test_reload_waits_no_longer_than_its_deadline(serve, folders, config_file):
             "Expected model a to have an absolute path or URI; got base_path()=x/y",
         ),
         (
+            'model_config_list { config { name: "a" base_path: "/x\\000y" '
+            'model_platform: "tensorflow" } }',
+            "Expected model a to have a path without NUL characters; got base_path()='/x\\x00y'",
+        ),
+        (
             'model_config_list { config { name: "a" base_path: "/a" } }',
             "Illegal setting neither ModelServerConfig::model_type (deprecated) "
             "nor ModelServerConfig::model_platform.",
@@ -234,7 +239,7 @@ def test_reload_waits_no_longer_than_its_deadline(serve, folders, config_file):
             "Model a requests unsupported platform x",
         ),
     ],
-    ids=["empty", "duplicate", "relative path", "no platform", "other platform"],
+    ids=["empty", "duplicate", "relative path", "NUL", "no platform", "other platform"],
 )
 def test_reload_errors(peer, config_file, text, message):
     assert reload_error(peer, reload_request(config_file, text)) == (INVALID, message)

@@ -1,4 +1,4 @@
-"""Configurations that follow each other while a model of one of them has no version yet."""
+"""Configurations follow each other, and versions new ones, whatever becomes of one model."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +12,7 @@ from tensorflow_serving.apis import model_management_pb2
 from tensorflow_serving.config.model_server_config_pb2 import ModelServerConfig
 
 from serving.server.model_server import ModelServer
+from serving.server.versions import version_folders
 
 
 @pytest.fixture
@@ -127,3 +128,33 @@ def test_a_config_file_that_lists_an_empty_folder_can_be_mended(half_plus, tmp_p
         peer = Peer(server)
         wait_until(lambda: is_served(peer, "other"), lambda: "the mended model is not served")
         assert (answer(peer, "one"), answer(peer, "other")) == (1.0, 2.0)
+
+
+def test_a_model_whose_step_fails_is_logged_and_the_others_go_on(
+    peer, half_plus, base_path, tmp_path, monkeypatch, caplog
+):
+    publish(half_plus(2), tmp_path / "new", 1)
+    folders = {"half": base_path, "new": tmp_path / "new"}
+    assert begin_reload(peer, timeout=10.0, **folders).code() == grpc.StatusCode.OK
+
+    def list_folders(path: Path) -> dict[int, Path]:
+        if path == base_path:
+            raise ValueError("no such path can be")
+        return version_folders(path)
+
+    monkeypatch.setattr("serving.server.model.version_folders", list_folders)
+    publish(half_plus(3), folders["new"], 2)
+    peer.wait_for([(2, 30), (1, 50)], "new")
+    assert (answer(peer), answer(peer, "new")) == (1.0, 3.0)
+    assert "Model half cannot follow its configuration and folder" in caplog.text
+    assert "no such path can be" in caplog.text
+
+
+def test_a_pause_between_looks_may_be_longer_than_a_thread_can_wait(half_plus, base_path, tmp_path):
+    publish(half_plus(1), base_path, 1)
+    publish(half_plus(2), tmp_path / "new", 1)
+    with ModelServer(flags(base_path, file_system_poll_wait_seconds=1e11)) as server:
+        peer = Peer(server)
+        call = begin_reload(peer, timeout=10.0, half=base_path, new=tmp_path / "new")
+        assert call.code() == grpc.StatusCode.OK
+        assert answer(peer, "new") == 2.0
