@@ -38,7 +38,10 @@ app = typer.Typer(
 app.add_typer(benchmark, name="benchmark")
 app.add_typer(kubeflow, name="kubeflow")
 PortOption = Annotated[
-    int | None, typer.Option(help="The server's port; the configuration's serve.port if not given.")
+    int | None,
+    typer.Option(
+        min=0, max=65535, help="The server's port; the configuration's serve.port if not given."
+    ),
 ]
 
 

@@ -4,11 +4,13 @@ import argparse
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Annotated, Any
 
 _LOG = logging.getLogger(__name__)
 
 ChannelArguments = tuple[tuple[str, int | str], ...]
+_MAX_PORT = 65535
+Port = Annotated[int, f"0 to {_MAX_PORT}"]
 
 # TensorFlow Serving's flags for what this server leaves out or does anyway: they change no
 # answer, so a production command line works here too.
@@ -50,7 +52,7 @@ class Flags:
     allow_version_labels_for_unavailable_models: bool = _flag(
         False, "a new label may name a version that is not loaded yet"
     )
-    port: int = _flag(8500, "gRPC port; 0: a free one")
+    port: Port = _flag(8500, "gRPC port; 0: a free one")  # noqa: RUF009  (an int)
     host: str = _flag("127.0.0.1", "address to bind; TensorFlow Serving has no such flag: 0.0.0.0")
     grpc_socket_path: str = _flag("", "unix socket to listen on as well")
     grpc_max_threads: int = _flag(0, "requests at once; 0: 4 a core")
@@ -64,7 +66,9 @@ class Flags:
     ssl_config_file: str = _flag("", "text proto SSLConfig, for TLS")
     enable_grpc_healthcheck_service: bool = _flag(False, "answer grpc.health.v1.Health too")
     enable_serialization_as_tensor_content: bool = _flag(False, "answer numbers as bytes")
-    rest_api_port: int = _flag(0, "port of the metrics; there is no REST API")
+    rest_api_port: Port = _flag(  # noqa: RUF009  (an int)
+        0, "port of the metrics; there is no REST API"
+    )
     monitoring_config_file: str = _flag("", "text proto MonitoringConfig, for Prometheus metrics")
 
 
@@ -113,6 +117,13 @@ def _whole_number(text: str) -> int:
     return int(text)
 
 
+def _port(text: str) -> int:
+    number = _whole_number(text)
+    if number > _MAX_PORT:
+        raise argparse.ArgumentTypeError(f"must be at most {_MAX_PORT}. Received: {text!r}")
+    return number
+
+
 def _seconds(text: str) -> float:
     return float(_whole_number(text))
 
@@ -135,6 +146,7 @@ def _number_or_text(text: str) -> int | str:
 _PARSERS: dict[Any, Callable[[str], Any]] = {
     str: str,
     int: _whole_number,
+    Port: _port,
     float: _seconds,
     bool: _boolean,
     ChannelArguments: _channel_arguments,

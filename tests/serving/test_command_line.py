@@ -49,6 +49,8 @@ def test_switches_may_carry_a_value(arguments, expected):
         ["--model_bas_path=x"],
         ["--file_system_poll_wait_seconds=-1"],
         ["--grpc_max_threads=-1"],
+        ["--port=65536"],
+        ["--rest_api_port=99999"],
         ["--grpc_channel_arguments=grpc.max_connection_age_ms"],
         ["--enable_grpc_healthcheck_service=maybe"],
         ["--model_n=x"],
@@ -59,6 +61,11 @@ def test_flags_it_does_not_know_or_cannot_use_are_errors(arguments, capsys):
         parse_flags([*BASE, *arguments])
     assert caught.value.code == 2
     assert arguments[0].split("=")[0] in capsys.readouterr().err
+
+
+def test_the_highest_port():
+    flags = parse_flags([*BASE, "--port=65535", "--rest_api_port=65535"])
+    assert (flags.port, flags.rest_api_port) == (65535, 65535)
 
 
 def test_flags_about_what_is_left_out_are_accepted_with_one_notice(caplog):

@@ -86,6 +86,14 @@ def test_an_unknown_command_or_a_wrong_option(sessionrec, arguments):
     assert "Traceback" not in printed
 
 
+@pytest.mark.parametrize("command", ["serve", "recommend"])
+def test_a_port_that_there_is_not(sessionrec, command):
+    code, printed, _ = sessionrec(command, "--config", "shop.toml", "--port", "65536")
+    assert code == USAGE_ERROR
+    assert "--port" in printed
+    assert "65535" in printed
+
+
 def test_serve_without_a_model(sessionrec):
     answer = sessionrec("serve", "--config", "shop.toml")
     assert answer.code == FAILURE
