@@ -6,6 +6,8 @@ expected, which makes the softmax's denominator unbiased.
 """
 
 from bisect import bisect
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -16,7 +18,9 @@ from model.config import ModelConfig
 # With more items in the vocabulary, scoring all of them takes most of a training step.
 LARGE_CATALOGUE = 50_000
 # How likely the items of ranks 1, 2, .. are drawn, up to a factor.
-SAMPLING = {"uniform": np.ones_like, "log-uniform": lambda rank: np.log1p(1 / rank)}
+SAMPLING: Mapping[str, Callable[[np.ndarray], np.ndarray]] = MappingProxyType(
+    {"uniform": np.ones_like, "log-uniform": lambda rank: np.log1p(1 / rank)}
+)
 # Popular items are drawn again and again: draws for each item that is wanted, at most.
 MOST_DRAWS = 4
 
