@@ -59,11 +59,6 @@ class Cell:
         """
         return max(self.trials.values())
 
-    @property
-    def chosen(self) -> str | None:
-        """The setting with the best validation NDCG@20; None where there was nothing to choose."""
-        return max(self.trials, key=lambda name: self.trials[name], default=None)
-
 
 def cell_folder(cells: Path, name: str, inputs: dict) -> Path:
     """Where a cell is kept, by its inputs: all that decides the result but the code, as JSON."""

@@ -17,9 +17,10 @@ DAYS = 30
 START = 1_700_000_000
 EVENTS = ("view", "click", "purchase")
 EVENT_SHARES = (0.8, 0.15, 0.05)
+SEED = 7
 
 
-def write_log(folder: Path, events: int, suffix: str, seed: int = 7) -> None:
+def write_log(folder: Path, events: int, suffix: str) -> None:
     """Write a log of about `events` rows as files of up to a million.
 
     Items are drawn from a Zipf law, session lengths from a geometric one; gaps within a session are
@@ -31,13 +32,12 @@ def write_log(folder: Path, events: int, suffix: str, seed: int = 7) -> None:
       folder: is made, and gets part-*.parquet or part-*.csv.
       events: how many rows, give or take the last session of each file.
       suffix: .parquet or .csv.
-      seed: of the draws.
     """
     folder.mkdir(parents=True)
     files = -(-events // EVENTS_PER_FILE)
     users = max(1, events // (EVENTS_PER_SESSION * SESSIONS_PER_USER))
     for number in range(files):
-        rng = np.random.default_rng([seed, number])
+        rng = np.random.default_rng([SEED, number])
         rows = _rows(rng, events // files, users)
         path = folder / f"part-{number:05d}{suffix}"
         if suffix == ".parquet":

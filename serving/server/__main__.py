@@ -61,7 +61,7 @@ def _serve(server: "ModelServer", poll_seconds: float) -> int:
     try:
         server.start()
         print(f"ready: {', '.join(server.models)} on {server.target}", flush=True)
-        while not stopped.wait(poll_seconds or None):
+        while not stopped.wait(min(poll_seconds, threading.TIMEOUT_MAX) or None):
             _reload(server)
     except (StatusError, OSError) as error:
         if not stopped.is_set():

@@ -1,5 +1,7 @@
 """A cell is measured once for the same inputs."""
 
+import pytest
+
 from benchmarks.cells import Cell, cell_folder, measured
 
 
@@ -20,6 +22,7 @@ def test_cells_of_other_inputs_are_kept_beside_each_other(tmp_path):
     assert measured(one, lambda _: cell(0.9)) == cell(0.5)
 
 
-def test_the_setting_with_the_best_validation_is_chosen():
-    assert cell(0.5).chosen == "epoch 2"
-    assert Cell(0.1, {}).chosen is None
+def test_the_best_validation_is_of_what_was_tried():
+    assert cell(0.5).best == 0.3
+    with pytest.raises(ValueError, match="empty"):
+        _ = Cell(0.1, {}).best
