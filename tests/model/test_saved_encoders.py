@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 USERS = [
     example(),
     example(TRAIN[0], MONDAY + 6 * DAY),
-    example([(MONDAY, [("e", 0)]), (MONDAY + DAY, [])]),
+    example([(MONDAY, [("e", 0)]), (MONDAY + DAY, [("never seen", 1)])]),
 ]
 CONFIGS = {
     "max-hstu": {"session_encoder": "max", "sequence_encoder": "hstu"},
