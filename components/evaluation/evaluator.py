@@ -11,19 +11,17 @@ filled with the commonest values of the further columns that are its keys.
 import json
 from typing import Any
 
+import tensorflow as tf
 from absl import logging
 from tfx import types
 from tfx.components.evaluator import component, executor
 from tfx.dsl.components.base import executor_spec
-from tfx.dsl.io import fileio
 from tfx.types import artifact_utils, standard_component_specs
 from tfx.utils import path_utils
 
 from components.evaluation.further_columns import common_values
 from components.evaluation.training_items import write_training_items
 from model import features
-
-_SAVED_MODEL = "saved_model.pb"
 
 
 class Executor(executor.Executor):
@@ -70,7 +68,7 @@ def _with_counts(eval_config: str, items: str, trained: str) -> str:
 
 def _holds_model(artifact: types.Artifact) -> bool:
     folder = path_utils.serving_model_path(artifact.uri, path_utils.is_old_model_artifact(artifact))
-    return fileio.exists(f"{folder}/{_SAVED_MODEL}")
+    return tf.saved_model.contains_saved_model(folder)
 
 
 class Evaluator(component.Evaluator):

@@ -37,9 +37,10 @@ def LatestBlessedModel(  # noqa: N802
         of the folder is not used again; the folder itself decides.
     """
     del known_version
-    folders = (os.path.join(serving_folder, str(version)) for version in versions(serving_folder))
-    found = list(filter(tf.saved_model.contains_saved_model, folders))
-    if found:
-        io_utils.copy_dir(found[-1], path_utils.serving_model_dir(model.uri))
+    newest_first = reversed(versions(serving_folder))
+    folders = (os.path.join(serving_folder, str(version)) for version in newest_first)
+    source = next(filter(tf.saved_model.contains_saved_model, folders), None)
+    if source is not None:
+        io_utils.copy_dir(source, path_utils.serving_model_dir(model.uri))
     else:
         tf.io.gfile.makedirs(model.uri)

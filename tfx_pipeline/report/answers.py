@@ -2,7 +2,6 @@
 
 import dataclasses
 import itertools
-import os
 
 import tensorflow as tf
 
@@ -43,7 +42,7 @@ def example_answers(config: Config, run: Run) -> list[Answer]:
       run: whose pushed model answers.
     """
     assert run.pushed_path is not None
-    if not tf.io.gfile.exists(os.path.join(run.pushed_path, "saved_model.pb")):
+    if not tf.saved_model.contains_saved_model(run.pushed_path):
         return []  # an old version that was cleared away
     records = read_folder(split_folder(run.examples_uri, features.TEST_SPLIT))
     with_history = filter(has_history, itertools.islice(records, LOOKED_AT))
