@@ -61,11 +61,13 @@ def _all_utf8(chunks: Iterable[bytes], is_whole: bool) -> bool:
 @contextmanager
 def _open_text(path: str, encoding: str) -> Iterator[pa.NativeFile]:
     """The content without a byte order mark, which pyarrow itself leaves out of UTF-8 alone."""
+    mark = b""
+    if encoding == LATIN1:
+        with open_stream(path) as file:
+            mark = file.read(len(codecs.BOM_UTF8))
     with open_stream(path) as file:
-        has_mark = file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
-    with open_stream(path) as file:
-        if has_mark and encoding == LATIN1:
-            file.read(len(codecs.BOM_UTF8))
+        if mark == codecs.BOM_UTF8:
+            file.read(len(mark))
         yield file
 
 
