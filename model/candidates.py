@@ -2,7 +2,8 @@
 
 Retrieval losses over a sample need the log-Q correction (Bengio and Senecal, 2008; Yi et al.,
 RecSys 2019): each item is weighted by how often it was drawn over how often that was to be
-expected, which makes the softmax's denominator unbiased.
+expected, which makes the softmax's denominator unbiased. Items that have a score of this user's
+own are most of it, and a sample seldom holds them: all of them are there, with weight 1.
 """
 
 from bisect import bisect
@@ -14,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from model.config import ModelConfig
+from model.pair_scores import PairScores, cells_of
 
 # With more items in the vocabulary, scoring all of them takes most of a training step.
 LARGE_CATALOGUE = 50_000
@@ -58,9 +60,9 @@ def is_sampled(retrieval_loss: str, vocabulary_size: int) -> bool:
 class CandidateSampler:
     """Draws negatives and adds the batch's own items.
 
-    A target session's negatives are the positives of the batch's other target sessions and items
-    sampled from the catalogue; never its own positives. Items that were only shown are scored for
-    the rank loss and are no negatives.
+    A target session's negatives are the items of its own pairs, the positives of the batch's other
+    target sessions and items sampled from the catalogue; never its own positives. Items that were
+    only shown are scored for the rank loss and are no negatives.
 
     `tfrs.tasks.Retrieval` does not fit: it takes one positive a row, so the session's others would
     count as negatives; its scores are dot products, without those of pairs; and its log-Q
@@ -90,21 +92,28 @@ class CandidateSampler:
         self._share = tf.constant(share, tf.float32)
 
     def __call__(
-        self, target_index: tf.Tensor, is_positive: tf.Tensor, seed: tf.Tensor
+        self,
+        target_index: tf.Tensor,
+        is_positive: tf.Tensor,
+        pairs: PairScores | None,
+        seed: tf.Tensor,
     ) -> Candidates:
         """Candidates of a batch.
 
         Args:
           target_index: vocabulary indices of the items of each target session, int64 [N, T].
           is_positive: which of them were engaged and are in the catalogue, bool [N, T].
+          pairs: what is added to the N rows' scores of items of the catalogue.
           seed: of the sample, which depends on nothing else, int64 [2].
         """
         in_catalogue = _in_catalogue(target_index, self._vocabulary_size)
         positive = tf.boolean_mask(target_index, is_positive)  # [M]
         sampled = draw(self._bounds, self._draws, seed) + 1
         drawn = tf.concat([positive, sampled], axis=0)  # [M + sampled]
-        scored = tf.concat([tf.boolean_mask(target_index, in_catalogue), sampled], axis=0)
-        index = tf.sort(tf.unique(scored).y)
+        scored = [tf.boolean_mask(target_index, in_catalogue), sampled]
+        if pairs is not None:
+            scored.append(pairs.place[:, 1])
+        index = tf.sort(tf.unique(tf.concat(scored, axis=0)).y)
         place = tf.searchsorted(index, drawn)
         times = tf.math.unsorted_segment_sum(
             tf.ones_like(drawn, tf.float32), place, tf.size(index)
@@ -113,7 +122,11 @@ class CandidateSampler:
         flat = tf.searchsorted(index, tf.reshape(target_index, [-1]), out_type=tf.int64)
         column = tf.where(in_catalogue, tf.reshape(flat, tf.shape(target_index)), 0)
         share = tf.gather(self._share, index)
-        return Candidates(index, column, _log_weight(times, expected, share, column, is_positive))
+        place = tf.where(is_positive)  # [M, 2]
+        certain = tf.stack([place[:, 0], tf.gather_nd(column, place)], axis=1)
+        if pairs is not None:
+            certain = tf.concat([certain, cells_of(pairs, index)], axis=0)
+        return Candidates(index, column, _log_weight(times, expected, share, is_positive, certain))
 
 
 def draw(bounds: tf.Tensor, draws: int, seed: tf.Tensor) -> tf.Tensor:
@@ -134,15 +147,15 @@ def _found(chance: np.ndarray, draws: int) -> np.ndarray:
     return 1.0 - (1.0 - chance) ** draws
 
 
-def _log_weight(times, expected, share, column, is_positive) -> tf.Tensor:
-    """Log of times drawn over times expected, [N, C]; 0 for a row's own positives.
+def _log_weight(times, expected, share, is_positive, certain) -> tf.Tensor:
+    """Log of times drawn over times expected, [N, C]; 0 where a candidate is there for its row.
 
     Args:
       times: how often each candidate is in the sample and among the batch's positives, [C].
       expected: how often it was expected in the sample, [C].
       share: its share of all engagements, [C].
-      column: see `Candidates`.
       is_positive: bool [N, T].
+      certain: cells of the candidates that are there for a row, int64 [cells, 2].
     """
     own = tf.reduce_sum(tf.cast(is_positive, tf.float32), axis=1, keepdims=True)  # [N, 1]
     others = tf.reduce_sum(own) - own
@@ -150,9 +163,8 @@ def _log_weight(times, expected, share, column, is_positive) -> tf.Tensor:
     expected = tf.where(is_drawn, expected, 1.0) + others * share  # [N, C]
     log_weight = tf.math.log(tf.where(is_drawn, times, 1.0)) - tf.math.log(expected)
     log_weight = tf.where(is_drawn, log_weight, log_weight.dtype.min / 2)
-    place = tf.where(is_positive)  # [M, 2]
-    cell = tf.stack([place[:, 0], tf.gather_nd(column, place)], axis=1)
-    return tf.tensor_scatter_nd_update(log_weight, cell, tf.zeros_like(cell[:, 0], tf.float32))
+    nothing = tf.zeros_like(certain[:, 0], tf.float32)
+    return tf.tensor_scatter_nd_update(log_weight, certain, nothing)
 
 
 def _in_catalogue(index: tf.Tensor, vocabulary_size: int) -> tf.Tensor:

@@ -65,7 +65,9 @@ class ModelConfig(_Section):
         "vocabulary has more than 50,000 items",
     )
     sampled_negatives: Positive = Field(
-        1024, description="of a sample: items drawn for each step, beside the batch's own"
+        1024,
+        description="of a sample: items drawn for each step, beside those of its sessions and "
+        "those with a score of a user's own",
     )
     sampling: Literal["log-uniform", "uniform"] = Field(
         "log-uniform", description="of a sample: popular items more often, or all alike"

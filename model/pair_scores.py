@@ -69,19 +69,20 @@ def distinct(pairs: PairScores, vocabulary_size: int) -> PairScores:
 
 
 def add_pairs(logits: tf.Tensor, pairs: PairScores, index: tf.Tensor) -> tf.Tensor:
-    """Add the scores of pairs whose item is a candidate.
+    """Add the scores of pairs.
 
     Args:
       logits: [N, C].
       pairs: of the N rows.
-      index: the candidates, ascending, int64 [C].
+      index: the candidates, all items of the pairs among them, ascending, int64 [C].
     """
+    return tf.tensor_scatter_nd_add(logits, cells_of(pairs, index), pairs.score)
+
+
+def cells_of(pairs: PairScores, index: tf.Tensor) -> tf.Tensor:
+    """Row and column of each pair where the items of ascending indices [C] are scored, [R, 2]."""
     row, item = pairs.place[:, 0], pairs.place[:, 1]
-    column = tf.searchsorted(index, item, out_type=tf.int64)
-    column = tf.minimum(column, tf.size(index, tf.int64) - 1)
-    found = tf.where(tf.equal(tf.gather(index, column), item))[:, 0]
-    cell = tf.gather(tf.stack([row, column], axis=1), found)
-    return tf.tensor_scatter_nd_add(logits, cell, tf.gather(pairs.score, found))
+    return tf.stack([row, tf.searchsorted(index, item, out_type=tf.int64)], axis=1)
 
 
 def scores_of(pairs: PairScores | None, index: tf.Tensor, vocabulary_size: int) -> tf.Tensor:

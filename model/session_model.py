@@ -114,8 +114,15 @@ class SessionModel(tfrs.Model):
         index, label = targets.index, targets.label  # [N, T]
         in_catalogue = tf.logical_and(index >= 1, index <= self.vocabulary_size)
         is_positive = tf.logical_and(in_catalogue, tf.equal(label, 1))
-        candidates, items, vectors = self._candidates(targets, is_positive, training)
-        reading = self.read(history, vectors, targets.requests, training)
+        if training and self._sampler is not None:
+            reading = self.read(history, None, targets.requests, training)
+            candidates = self._sampler(index, is_positive, reading.pairs, targets.seed)
+            items = self.scored_items(candidates.index, tf.gather(self._row, candidates.index))
+        else:
+            vectors = self.item_vectors()
+            reading = self.read(history, vectors, targets.requests, training)
+            candidates = whole_catalogue(index, self.vocabulary_size)
+            items = vectors[-1][1:-1]
         logits = self.scores(reading, candidates.index, items)
         # Not `batch_dims`, whose gradient is slow.
         row = tf.range(tf.shape(index, tf.int64)[0])[:, tf.newaxis]
@@ -133,19 +140,6 @@ class SessionModel(tfrs.Model):
         if not training:
             self._top.update_state(logits, index, tf.equal(label, 1))
         return loss / tf.maximum(sum_over_replicas(count), 1.0)
-
-    def _candidates(self, targets, is_positive, training):
-        """What N target sessions are scored against: in training, perhaps a sample.
-
-        Returns:
-          The candidates, their vectors [C, dim], and `item_vectors()`, or None for a sample.
-        """
-        if training and self._sampler is not None:
-            candidates = self._sampler(targets.index, is_positive, targets.seed)
-            items = self.scored_items(candidates.index, tf.gather(self._row, candidates.index))
-            return candidates, items, None
-        vectors = self.item_vectors()
-        return whole_catalogue(targets.index, self.vocabulary_size), vectors[-1][1:-1], vectors
 
     # No Python branch reads a tensor, and AutoGraph's conversion is a fifth of the time to trace.
     @tf.autograph.experimental.do_not_convert

@@ -18,6 +18,7 @@ from model.candidates import (
 )
 from model.config import ModelConfig
 from model.losses import PADDING, retrieval_loss
+from model.pair_scores import PairScores
 
 V, OUT = 6, 7
 COUNT = np.array([0, 8, 4, 2, 1, 1, 0, 1000])
@@ -49,7 +50,7 @@ def test_candidates_and_their_weights_by_hand(monkeypatch):
     #   times drawn        1          1     3    0     1
     #   row 0 expects      -          FOUND -    -     FOUND + 1 other positive * share: 4/16
     #   row 1 expects      FOUND      FOUND -    -     FOUND + 2 others * share: 16/16, 8/16
-    found = sampler(monkeypatch, [2, 3, 6])(INDEX, POSITIVE, SEED)
+    found = sampler(monkeypatch, [2, 3, 6])(INDEX, POSITIVE, None, SEED)
     assert found.index.numpy().tolist() == [1, 2, 3, 5, 6]
     assert found.column.numpy().tolist() == [[0, 2, 3, 0], [2, 0, 0, 0]]
     weight = np.exp(found.log_weight.numpy())
@@ -60,13 +61,28 @@ def test_candidates_and_their_weights_by_hand(monkeypatch):
     np.testing.assert_allclose(weight, expected, rtol=1e-6)
 
 
+def test_items_of_a_rows_pairs_are_candidates_of_weight_1_for_it_alone(monkeypatch):
+    # As above, with pairs of row 0 and items 4, 2 and, twice, 1; and of row 1 and items 5 and 3.
+    # Item 4 was not drawn, so it is no candidate of row 1; 5, which was only shown, none of row 0.
+    place = tf.constant([[0, 4], [0, 2], [0, 1], [0, 1], [1, 5], [1, 3]], tf.int64)
+    pairs = PairScores(place, tf.zeros([6]))
+    found = sampler(monkeypatch, [2, 3, 6])(INDEX, POSITIVE, pairs, SEED)
+    assert found.index.numpy().tolist() == [1, 2, 3, 4, 5, 6]
+    assert found.column.numpy().tolist() == [[0, 2, 4, 0], [2, 0, 0, 0]]
+    expected = [
+        [1, 1, 1, 1, 0, 1 / FOUND],
+        [1 / (FOUND + 16 / 16), 1 / (FOUND + 8 / 16), 1, 0, 1, 1 / FOUND],
+    ]
+    np.testing.assert_allclose(np.exp(found.log_weight.numpy()), expected, rtol=1e-6)
+
+
 def test_with_every_item_drawn_once_the_sampled_loss_is_the_full_loss(monkeypatch):
     # One target session, so no other target is in the batch; its positives are 1 and 3.
     # softmax of log 1, log 2, log 3, log 4, log 5, log 6: 1/21 .. 6/21.
     # So many draws that every item is found.
     monkeypatch.setattr(candidates, "MOST_DRAWS", 1000)
     sample = sampler(monkeypatch, [3, 1, 2, 6, 5, 4], wanted=6)
-    found = sample(INDEX[:1], POSITIVE[:1], SEED)
+    found = sample(INDEX[:1], POSITIVE[:1], None, SEED)
     logits = [[np.log(item) for item in range(1, V + 1)]]
 
     def sampled(scores):
@@ -84,7 +100,7 @@ def test_with_every_item_drawn_once_the_sampled_loss_is_the_full_loss(monkeypatc
 
 def test_a_sessions_own_positives_are_not_its_negatives(monkeypatch):
     """Items 1 and 3 are sampled as well and weigh as positives do; shown items have no gradient."""
-    found = sampler(monkeypatch, [1, 3, 2])(INDEX, POSITIVE, SEED)
+    found = sampler(monkeypatch, [1, 3, 2])(INDEX, POSITIVE, None, SEED)
     scores = np.zeros([2, 4])
     _, gradient = value_and_gradient(lambda s: loss(s, found, POSITIVE), scores)
     weight = np.array(
@@ -96,9 +112,12 @@ def test_a_sessions_own_positives_are_not_its_negatives(monkeypatch):
     assert (gradient[:, 3] == 0.0).all()
 
 
+@pytest.mark.parametrize("paired", [[], [2, 17, 40]])
 @pytest.mark.parametrize("sampling", candidates.SAMPLING)
-def test_the_weighted_sample_estimates_the_softmaxs_denominator(sampling):
+def test_the_weighted_sample_estimates_the_softmaxs_denominator(sampling, paired):
     size, rows, rounds = 40, 3, 3000
+    place = tf.constant([[0, item] for item in paired], tf.int64, [len(paired), 2])
+    pairs = PairScores(place, tf.zeros([len(paired)]))
     generator = np.random.default_rng(0)
     count = np.array([0, *sorted(generator.integers(1, 100, size), reverse=True), 0])
     share = count[1:-1] / count.sum()
@@ -108,7 +127,7 @@ def test_the_weighted_sample_estimates_the_softmaxs_denominator(sampling):
 
     @tf.function
     def estimate(index, seed):
-        found = sample(index, tf.ones_like(index, tf.bool), seed)
+        found = sample(index, tf.ones_like(index, tf.bool), pairs, seed)
         weighted = tf.gather(score, found.index - 1) + found.log_weight
         return tf.reduce_sum(tf.exp(weighted), axis=1)
 
@@ -182,8 +201,8 @@ def test_a_model_scores_candidates_as_it_scores_the_catalogue(batch, options):
     """With all items sampled, and each expected as often as it is drawn."""
     model = random_model(retrieval_loss="sampled", **options)
 
-    def everything(index, is_positive, seed):
-        del is_positive, seed
+    def everything(index, is_positive, pairs, seed):
+        del is_positive, pairs, seed
         return whole_catalogue(index, V)
 
     full = model.compute_loss(batch)

@@ -3,7 +3,15 @@
 import numpy as np
 import tensorflow as tf
 
-from model.pair_scores import GatedScore, PairScores, add_pairs, distinct, scores_of, together
+from model.pair_scores import (
+    GatedScore,
+    PairScores,
+    add_pairs,
+    cells_of,
+    distinct,
+    scores_of,
+    together,
+)
 from model.shapes import in_blocks
 
 V = 6
@@ -54,14 +62,12 @@ def test_each_pair_once_in_order():
     assert distinct(pairs(), V).place.shape == (0, 2)
 
 
-def test_pairs_are_added_where_their_item_is_a_candidate():
-    given = pairs(([0, 2], 1), ([0, 3], 2), ([1, 6], 3), ([1, 2], 4), ([0, 6], 5))
-    added = add_pairs(tf.zeros([2, 3]), given, tf.constant([2, 4, 5], tf.int64))
-    assert added.numpy().tolist() == [[1, 0, 0], [4, 0, 0]]
-    added = add_pairs(tf.zeros([2, 1]), given, tf.constant([6], tf.int64))
-    assert added.numpy().tolist() == [[5], [3]]
-    twice = add_pairs(tf.zeros([1, 1]), pairs(([0, 2], 1), ([0, 2], 3)), tf.constant([2], tf.int64))
-    assert twice.numpy().tolist() == [[4]]
+def test_pairs_are_added_where_their_item_is_scored():
+    given = pairs(([0, 2], 1), ([1, 6], 3), ([1, 2], 4), ([0, 6], 5), ([0, 2], 6))
+    index = tf.constant([2, 4, 6], tf.int64)
+    assert cells_of(given, index).numpy().tolist() == [[0, 0], [1, 2], [1, 0], [0, 2], [0, 0]]
+    added = add_pairs(tf.ones([2, 3]), given, index)
+    assert added.numpy().tolist() == [[8, 1, 6], [5, 1, 4]]
 
 
 def test_scores_of_each_rows_own_candidates():
