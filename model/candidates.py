@@ -108,12 +108,13 @@ class CandidateSampler:
         """
         in_catalogue = _in_catalogue(target_index, self._vocabulary_size)
         positive = tf.boolean_mask(target_index, is_positive)  # [M]
-        sampled = draw(self._bounds, self._draws, seed) + 1
-        drawn = tf.concat([positive, sampled], axis=0)  # [M + sampled]
-        scored = [tf.boolean_mask(target_index, in_catalogue), sampled]
+        certain = tf.stack([tf.where(is_positive)[:, 0], positive], axis=1)
         if pairs is not None:
-            scored.append(pairs.place[:, 1])
+            certain = tf.concat([certain, pairs.place], axis=0)
+        sampled = draw(self._bounds, self._draws, seed) + 1
+        scored = tf.boolean_mask(target_index, in_catalogue), certain[:, 1], sampled
         index = tf.sort(tf.unique(tf.concat(scored, axis=0)).y)
+        drawn = tf.concat([positive, sampled], axis=0)  # [M + sampled]
         place = tf.searchsorted(index, drawn)
         times = tf.math.unsorted_segment_sum(
             tf.ones_like(drawn, tf.float32), place, tf.size(index)
@@ -122,11 +123,8 @@ class CandidateSampler:
         flat = tf.searchsorted(index, tf.reshape(target_index, [-1]), out_type=tf.int64)
         column = tf.where(in_catalogue, tf.reshape(flat, tf.shape(target_index)), 0)
         share = tf.gather(self._share, index)
-        place = tf.where(is_positive)  # [M, 2]
-        certain = tf.stack([place[:, 0], tf.gather_nd(column, place)], axis=1)
-        if pairs is not None:
-            certain = tf.concat([certain, cells_of(pairs, index)], axis=0)
-        return Candidates(index, column, _log_weight(times, expected, share, is_positive, certain))
+        cells = cells_of(certain, index)
+        return Candidates(index, column, _log_weight(times, expected, share, is_positive, cells))
 
 
 def draw(bounds: tf.Tensor, draws: int, seed: tf.Tensor) -> tf.Tensor:
@@ -148,14 +146,14 @@ def _found(chance: np.ndarray, draws: int) -> np.ndarray:
 
 
 def _log_weight(times, expected, share, is_positive, certain) -> tf.Tensor:
-    """Log of times drawn over times expected, [N, C]; 0 where a candidate is there for its row.
+    """Log of times drawn over times expected, [N, C]; 0 where a row is sure of its candidate.
 
     Args:
       times: how often each candidate is in the sample and among the batch's positives, [C].
       expected: how often it was expected in the sample, [C].
       share: its share of all engagements, [C].
       is_positive: bool [N, T].
-      certain: cells of the candidates that are there for a row, int64 [cells, 2].
+      certain: cells of a row's own positives and of its pairs, int64 [cells, 2].
     """
     own = tf.reduce_sum(tf.cast(is_positive, tf.float32), axis=1, keepdims=True)  # [N, 1]
     others = tf.reduce_sum(own) - own

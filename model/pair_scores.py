@@ -76,12 +76,12 @@ def add_pairs(logits: tf.Tensor, pairs: PairScores, index: tf.Tensor) -> tf.Tens
       pairs: of the N rows.
       index: the candidates, all items of the pairs among them, ascending, int64 [C].
     """
-    return tf.tensor_scatter_nd_add(logits, cells_of(pairs, index), pairs.score)
+    return tf.tensor_scatter_nd_add(logits, cells_of(pairs.place, index), pairs.score)
 
 
-def cells_of(pairs: PairScores, index: tf.Tensor) -> tf.Tensor:
-    """Row and column of each pair where the items of ascending indices [C] are scored, [R, 2]."""
-    row, item = pairs.place[:, 0], pairs.place[:, 1]
+def cells_of(place: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    """Row and column of rows and items, where items of ascending indices [C] are scored: [R, 2]."""
+    row, item = tf.unstack(place, num=2, axis=1)
     return tf.stack([row, tf.searchsorted(index, item, out_type=tf.int64)], axis=1)
 
 

@@ -65,7 +65,7 @@ def test_each_pair_once_in_order():
 def test_pairs_are_added_where_their_item_is_scored():
     given = pairs(([0, 2], 1), ([1, 6], 3), ([1, 2], 4), ([0, 6], 5), ([0, 2], 6))
     index = tf.constant([2, 4, 6], tf.int64)
-    assert cells_of(given, index).numpy().tolist() == [[0, 0], [1, 2], [1, 0], [0, 2], [0, 0]]
+    assert cells_of(given.place, index).numpy().tolist() == [[0, 0], [1, 2], [1, 0], [0, 2], [0, 0]]
     added = add_pairs(tf.ones([2, 3]), given, index)
     assert added.numpy().tolist() == [[8, 1, 6], [5, 1, 4]]
 
