@@ -3,7 +3,8 @@
 Retrieval losses over a sample need the log-Q correction (Bengio and Senecal, 2008; Yi et al.,
 RecSys 2019): each item is weighted by how often it was drawn over how often that was to be
 expected, which makes the softmax's denominator unbiased. Items that have a score of this user's
-own are most of it, and a sample seldom holds them: all of them are there, with weight 1.
+own count for much of it where people repeat themselves, and a sample seldom holds them: all of
+them are there, with weight 1.
 """
 
 from bisect import bisect
