@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from model.catalogue import is_in_catalogue
 from model.config import ModelConfig
 from model.pair_scores import PairScores, cells_of
 
@@ -45,7 +46,7 @@ class Candidates(NamedTuple):
 
 def whole_catalogue(target_index: tf.Tensor, vocabulary_size: int) -> Candidates:
     """Every item, once; for target sessions of vocabulary indices [N, T]."""
-    in_catalogue = _in_catalogue(target_index, vocabulary_size)
+    in_catalogue = is_in_catalogue(target_index, vocabulary_size)
     column = tf.where(in_catalogue, target_index - 1, 0)
     every = tf.range(1, vocabulary_size + 1, dtype=tf.int64)
     return Candidates(every, column, tf.constant(0.0))
@@ -107,7 +108,7 @@ class CandidateSampler:
           pairs: what is added to the N rows' scores of items of the catalogue.
           seed: of the sample, which depends on nothing else, int64 [2].
         """
-        in_catalogue = _in_catalogue(target_index, self._vocabulary_size)
+        in_catalogue = is_in_catalogue(target_index, self._vocabulary_size)
         positive = tf.boolean_mask(target_index, is_positive)  # [M]
         certain = tf.stack([tf.where(is_positive)[:, 0], positive], axis=1)
         if pairs is not None:
@@ -164,7 +165,3 @@ def _log_weight(times, expected, share, is_positive, certain) -> tf.Tensor:
     log_weight = tf.where(is_drawn, log_weight, log_weight.dtype.min / 2)
     nothing = tf.zeros_like(certain[:, 0], tf.float32)
     return tf.tensor_scatter_nd_update(log_weight, certain, nothing)
-
-
-def _in_catalogue(index: tf.Tensor, vocabulary_size: int) -> tf.Tensor:
-    return tf.logical_and(index >= 1, index <= vocabulary_size)

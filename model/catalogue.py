@@ -47,6 +47,11 @@ class Catalogue:
         return self.period_count.sum(axis=0)
 
 
+def is_in_catalogue(index: tf.Tensor, vocabulary_size: int) -> tf.Tensor:
+    """Which vocabulary indices are of an item, 1..V: bool, of any shape."""
+    return tf.logical_and(index >= 1, index <= vocabulary_size)
+
+
 def build(
     vocabulary_path: str, table: ItemTable, training: tf.data.Dataset, config: ModelConfig
 ) -> Catalogue:

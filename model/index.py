@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from model.catalogue import is_in_catalogue
 from model.item_scores import ItemScores
 from model.user_encoder import Reading
 
@@ -50,7 +51,7 @@ class ExactIndex(tf.Module):
 
 def pairs(index: tf.Tensor, vocabulary_size: int) -> tuple[tf.Tensor, tf.Tensor]:
     """Row and vocabulary index of the items of the catalogue among [N, X]: int64 [M] each."""
-    place = tf.where(tf.logical_and(index >= 1, index <= vocabulary_size))
+    place = tf.where(is_in_catalogue(index, vocabulary_size))
     return place[:, 0], tf.gather_nd(index, place)
 
 

@@ -6,7 +6,7 @@ import tensorflow_recommenders as tfrs
 
 from model.batches import Targets
 from model.candidates import CandidateSampler, is_sampled, whole_catalogue
-from model.catalogue import Catalogue
+from model.catalogue import Catalogue, is_in_catalogue
 from model.config import ModelConfig
 from model.distribution import sum_over_replicas
 from model.history import History, Requests
@@ -112,7 +112,7 @@ class SessionModel(tfrs.Model):
         """
         history, targets = inputs
         index, label = targets.index, targets.label  # [N, T]
-        in_catalogue = tf.logical_and(index >= 1, index <= self.vocabulary_size)
+        in_catalogue = is_in_catalogue(index, self.vocabulary_size)
         is_positive = tf.logical_and(in_catalogue, tf.equal(label, 1))
         if training and self._sampler is not None:
             reading = self.read(history, None, targets.requests, training)
