@@ -37,10 +37,10 @@ types: $(READY)
 docs: $(READY)
 	@$(VENV)/bin/mkdocs build --strict --site-dir output/docs
 
-# The lock is for the newest glibc that set-up provides, whatever the host has.
+# One lock with markers for each Python that pyproject.toml allows.
 lock: $(READY)
-	@$(VENV)/bin/uv pip compile pyproject.toml --group dev --python-version 3.11 \
-		--python-platform x86_64-manylinux_2_39 --no-header -o requirements.txt
+	@$(VENV)/bin/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 \
+		--quiet --no-header --output-file requirements.txt
 
 # What only benchmarks need: RecTools in an environment of its own (UV_TORCH_BACKEND=cpu spares
 # CUDA's part), Polars and DuckDB in a folder beside ours.
