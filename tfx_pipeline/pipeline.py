@@ -4,7 +4,7 @@ import json
 import os
 from typing import NamedTuple
 
-from tfx.components import StatisticsGen, Transform
+from tfx.components import Transform
 from tfx.orchestration.data_types import RuntimeParameter
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import trainer_pb2, transform_pb2
@@ -13,6 +13,7 @@ from tfx.types.channel import BaseChannel
 from components.evaluation.counter_baselines import CounterBaselines
 from components.evaluation.evaluator import Evaluator
 from components.evaluation.example_validator import ExampleValidator
+from components.evaluation.statistics_gen import StatisticsGen
 from components.ingestion.curated_schema import CuratedSchema
 from components.ingestion.session_example_gen import SessionExampleGen
 from components.publishing.latest_blessed import LatestBlessedModel

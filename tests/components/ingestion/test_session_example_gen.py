@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 from ml_metadata import metadata_store
 from tensorflow_metadata.proto.v0 import anomalies_pb2
-from tfx.components import ExampleValidator, StatisticsGen
+from tfx.components import ExampleValidator
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
@@ -18,6 +18,7 @@ from tiny_logs import DAY, read_split
 
 from components.config import Columns, DataConfig, Events, SessionsConfig, SplitConfig
 from components.errors import DataError
+from components.evaluation.statistics_gen import StatisticsGen
 from components.ingestion import SCHEMA
 from components.ingestion.session_example_gen import SessionExampleGen
 from components.ingestion.spans import WindowDriver
