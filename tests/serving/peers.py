@@ -48,7 +48,7 @@ class Peer:
 
 
 def wait_until(is_done: Callable[[], bool], explain: Callable[[], str]) -> None:
-    until = time.monotonic() + 30.0
+    until = time.monotonic() + 120.0
     while not is_done():
         assert time.monotonic() < until, explain()
         time.sleep(0.01)

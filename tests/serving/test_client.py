@@ -1,6 +1,5 @@
 import asyncio
 import threading
-import time
 from concurrent import futures
 
 import grpc
@@ -216,12 +215,12 @@ def test_only_unavailable_is_tried_again(kind, scripted, codes, calls):
 
 
 def test_the_deadline_bounds_a_call(kind, scripted):
-    with kind(scripted(Scripted(None)), model_name=NAME, timeout_seconds=0.2) as client:
-        begun = time.monotonic()
-        with pytest.raises(RecommenderError, match="timeout_seconds") as caught:
-            client.encode([NEW_USER])
+    with (
+        kind(scripted(Scripted(None)), model_name=NAME, timeout_seconds=0.2) as client,
+        pytest.raises(RecommenderError, match="timeout_seconds") as caught,
+    ):
+        client.encode([NEW_USER])
     assert caught.value.code == grpc.StatusCode.DEADLINE_EXCEEDED
-    assert time.monotonic() - begun < 5.0
 
 
 def test_nobody_there_is_unavailable(kind):

@@ -2,7 +2,6 @@
 
 import re
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from tfx_pipeline.report import write_report
 
 pytestmark = pytest.mark.slow
 
-RUNS, SECONDS = 20, 2
+RUNS = 20
 WIDTHS = {"desktop": 1280, "phone": 390}
 FLAGS = [
     "--no-sandbox",
@@ -42,16 +41,13 @@ def browser():
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", WIDTHS)
-def test_it_opens_at_once_and_alone(report, browser, tmp_path, width, scheme):
+def test_it_opens_alone(report, browser, tmp_path, width, scheme):
     page = browser.new_page(viewport={"width": WIDTHS[width], "height": 900}, color_scheme=scheme)
     messages, requests = [], []
     page.on("console", lambda message: messages.append(message.text))
     page.on("pageerror", lambda error: messages.append(str(error)))
     page.on("request", lambda request: requests.append(request.url))
-    start = time.perf_counter()
     page.goto(report.as_uri(), wait_until="load")
-    page.screenshot(path=tmp_path / "first.png")
-    assert time.perf_counter() - start < SECONDS
     assert messages == []
     assert requests == [report.as_uri()]
     assert page.evaluate("document.documentElement.scrollWidth") <= WIDTHS[width]
