@@ -1,4 +1,6 @@
-PYTHON ?= python3.11
+# The newest that runs and has venv. Set-up says what is wrong with any other, or fetches one.
+PYTHON ?= $(shell for name in python3.13 python3.12 python3.11; do \
+	$$name -c "import ensurepip" 2> /dev/null && echo $$name && exit; done; echo python3)
 VENV := .venv
 PEERS := .cache/peers
 READY := $(VENV)/.ready
@@ -8,8 +10,11 @@ READY := $(VENV)/.ready
 
 setup: $(READY)
 
-$(READY): requirements.txt pyproject.toml scripts/setup_env.py
-	@$(PYTHON) scripts/setup_env.py --venv $(VENV)
+$(READY): requirements.txt pyproject.toml scripts/setup_env.py scripts/host.py
+	@command -v $(PYTHON) > /dev/null || { echo "set-up: there is no $(PYTHON). Install with:" \
+		"sudo apt install g++ python3-dev python3-venv or sudo dnf install gcc-c++ python3-devel"; \
+		exit 1; }
+	@$(PYTHON) -m scripts.setup_env --venv $(VENV)
 	@touch $@
 
 run: $(READY)

