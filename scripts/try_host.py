@@ -1,0 +1,86 @@
+"""Try the README on a fresh Debian 13, as an unprivileged user who installs what it names.
+
+    python3 -m scripts.try_host FOLDER [--long]
+
+makes the system in FOLDER, clones the repository's HEAD into it, and runs there a set-up and a made
+log's pipeline, or with --long the README's own two commands. Prints each command, what it prints
+and its seconds; FOLDER is removed in the end. Needs root rights.
+"""
+
+import argparse
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from scripts.debian_root import install, make_root, run_in
+
+ROOT = Path(__file__).resolve().parent.parent
+USER, HOME = "me", "/home/me"
+CLONE = f"{HOME}/sessionrec"
+# A log of 400 users and its shop.toml, a model of few numbers.
+SHORT = (
+    "make setup",
+    ".venv/bin/python -c 'from pathlib import Path; from scripts.kill_test import write_log; "
+    "write_log(Path())'",
+    ".venv/bin/sessionrec run --config shop.toml --set model.dim=8 --set train.epochs=2",
+    "ls output/serving/shop",
+)
+LONG = ("make run", "make test")
+
+
+def packages_of(readme: str) -> list[str]:
+    """The packages that a README installs with apt.
+
+    Raises:
+      ValueError: it names none.
+    """
+    found = re.search(r"^sudo apt install ([^#\n]+)", readme, re.MULTILINE)
+    if found is None:
+        raise ValueError("The README has no line `sudo apt install ...`.")
+    return found.group(1).split()
+
+
+def try_host(folder: Path, commands: tuple[str, ...]) -> None:
+    """Make the host in `folder` and run the commands in a clone there.
+
+    Raises:
+      subprocess.CalledProcessError: a command failed.
+    """
+    make_root(folder)
+    run_in(folder, "useradd", "--create-home", USER)
+    subprocess.run(["git", "clone", "-q", ROOT, folder / CLONE.lstrip("/")], check=True)
+    run_in(folder, "chown", "--recursive", f"{USER}:{USER}", CLONE)
+    packages = packages_of((ROOT / "README.md").read_text())
+    _say(f"# apt install {' '.join(packages)}")
+    install(folder, packages)
+    for command in commands:
+        _say(f"$ {command}")
+        begun = time.monotonic()
+        run_in(folder, *shlex.split(command), user=USER, work=CLONE, COLUMNS="100")
+        _say(f"# {time.monotonic() - begun:.0f} s")
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
+
+
+def main() -> None:
+    """Read the flags and try the host."""
+    parser = argparse.ArgumentParser(description="Try the README on a fresh Debian 13.")
+    parser.add_argument("folder", type=Path, help="must not exist")
+    parser.add_argument("--long", action="store_true", help="make run and make test")
+    given = parser.parse_args()
+    try:
+        try_host(given.folder.resolve(), LONG if given.long else SHORT)
+    except subprocess.CalledProcessError as error:
+        sys.exit(f"try_host: {error}")
+    finally:
+        shutil.rmtree(given.folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
