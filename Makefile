@@ -5,7 +5,7 @@ VENV := .venv
 PEERS := .cache/peers
 READY := $(VENV)/.ready
 
-.PHONY: setup run test test-slow browser lint types docs lock peers
+.PHONY: setup run test test-slow browser containers image lint types docs lock peers
 .DELETE_ON_ERROR:
 
 setup: $(READY)
@@ -31,6 +31,14 @@ test-slow: $(READY)
 # The slow tests look at the report in a browser.
 browser:
 	@command -v chromium > /dev/null || (apt-get -q update && apt-get -q install -y chromium)
+
+# The slow tests make a Debian 13 and build the image.
+containers:
+	@(command -v debootstrap && command -v buildah) > /dev/null || \
+		(apt-get -q update && apt-get -q install -y debootstrap buildah)
+
+image: containers
+	@$(PYTHON) -m scripts.image localhost/sessionrec
 
 lint: $(READY)
 	@$(VENV)/bin/ruff check .

@@ -1,15 +1,16 @@
 """A Debian 13 in a folder, made by debootstrap: a host, or the base of an image. Needs root rights.
 
 Commands in it see their own processes and mounts, which end with them. The network's settings come
-from this host: its certificates, if SSL_CERT_FILE names them, and the proxies, PIP_ and UV_ settings
-of the environment that are no files.
+from this host: its certificates, if SSL_CERT_FILE names them, and of the environment the proxies
+and the settings of pip and uv that are no files.
 """
 
 import os
 import shutil
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
+
+from scripts.setup_env import call
 
 CERTIFICATES = Path("/usr/local/share/certificates-of-the-host.pem")
 _CERTIFICATE_SETTINGS = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
@@ -27,12 +28,9 @@ def make_root(folder: Path, packages: Iterable[str] = ()) -> None:
     """Make Debian 13's minimal system in `folder`, which must not exist, with further packages.
 
     Raises:
-      subprocess.CalledProcessError: debootstrap or a package failed.
+      SetupError: debootstrap or a package failed.
     """
-    if shutil.which("debootstrap") is None:
-        subprocess.run(["apt-get", "-q", "update"], check=True)
-        subprocess.run(["apt-get", "-q", "install", "-y", "debootstrap"], check=True)
-    subprocess.run(["debootstrap", "--variant=minbase", "trixie", folder], check=True)
+    call("debootstrap", "--variant=minbase", "trixie", folder)
     if certificates := os.environ.get("SSL_CERT_FILE"):
         shutil.copy(certificates, folder / CERTIFICATES.relative_to("/"))
     install(folder, packages)
@@ -41,9 +39,9 @@ def make_root(folder: Path, packages: Iterable[str] = ()) -> None:
 def install(folder: Path, packages: Iterable[str]) -> None:
     """Install Debian packages into the root in `folder`."""
     if packages := list(packages):
-        noninteractive = {"DEBIAN_FRONTEND": "noninteractive"}
-        run_in(folder, "apt-get", "-q", "update", **noninteractive)
-        run_in(folder, "apt-get", "-q", "install", "-y", *packages, **noninteractive)
+        call(*in_root(folder, "apt-get", "update"))
+        install = ("apt-get", "install", "--yes", *packages)
+        call(*in_root(folder, *install, DEBIAN_FRONTEND="noninteractive"))
 
 
 def network_settings() -> dict[str, str]:
@@ -58,10 +56,10 @@ def network_settings() -> dict[str, str]:
     return found
 
 
-def run_in(
+def in_root(
     folder: Path, *command: str, user: str = "root", work: str = "/", **environment: str
-) -> None:
-    """Run a command in the root in `folder`, and end what it left running.
+) -> list[str]:
+    """The command line that runs `command` in the root in `folder`, and ends what it left running.
 
     Args:
       folder: of the root.
@@ -69,9 +67,6 @@ def run_in(
       user: who runs it, with a home in /home unless it is root.
       work: the folder it runs in, within the root.
       environment: further variables.
-
-    Raises:
-      subprocess.CalledProcessError: the command failed.
     """
     variables = {
         "HOME": "/root" if user == "root" else f"/home/{user}",
@@ -83,4 +78,4 @@ def run_in(
     }
     enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "bash", "-ec", _ENTER]
     enter += [str(folder), user, work, *(f"{name}={value}" for name, value in variables.items())]
-    subprocess.run([*enter, *command], check=True, stdin=subprocess.DEVNULL)
+    return [*enter, *command]

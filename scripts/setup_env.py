@@ -20,6 +20,7 @@ import subprocess
 import sys
 import sysconfig
 import venv
+from collections.abc import Mapping
 from pathlib import Path
 
 from scripts.host import PYTHONS, SetupError, check_host, has_known_python
@@ -49,11 +50,13 @@ def pinned(name: str) -> str:
     return line.group()
 
 
-def call(*command: str | Path, cwd: Path = ROOT) -> None:
-    """Run a command; what it printed is in the `SetupError` if it fails."""
-    done = subprocess.run([str(part) for part in command], cwd=cwd, text=True, capture_output=True)
+def call(*command: str | Path, cwd: Path = ROOT, env: Mapping[str, str] | None = None) -> str:
+    """What a command prints; all that it printed is in the `SetupError` if it fails."""
+    line = [str(part) for part in command]
+    done = subprocess.run(line, cwd=cwd, env=env, text=True, capture_output=True)
     if done.returncode:
-        raise SetupError(f"`{' '.join(map(str, command))}` failed:\n{done.stdout}{done.stderr}")
+        raise SetupError(f"`{' '.join(line)}` failed:\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def make_venv(folder: Path, has_own_interpreter: bool) -> Path:
@@ -132,8 +135,8 @@ def fetch_python(folder: Path) -> Path:
     try:
         call(make_venv(folder, False), "-m", "pip", "install", "-q", pinned("uv"))
         call(uv, "python", "install", newest)
-        found = [str(uv), "python", "find", "--managed-python", "--no-project", newest]
-        return Path(subprocess.check_output(found, text=True).strip())
+        found = call(uv, "python", "find", "--managed-python", "--no-project", newest)
+        return Path(found.strip())
     except SetupError as error:
         known = ", ".join(".".join(map(str, version)) for version in PYTHONS)
         raise SetupError(

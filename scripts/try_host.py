@@ -16,7 +16,9 @@ import sys
 import time
 from pathlib import Path
 
-from scripts.debian_root import install, make_root, run_in
+from scripts.debian_root import in_root, install, make_root
+from scripts.host import SetupError
+from scripts.setup_env import call
 
 ROOT = Path(__file__).resolve().parent.parent
 USER, HOME = "me", "/home/me"
@@ -49,18 +51,20 @@ def try_host(folder: Path, commands: tuple[str, ...]) -> None:
 
     Raises:
       subprocess.CalledProcessError: a command failed.
+      SetupError: the host could not be made.
     """
     make_root(folder)
-    run_in(folder, "useradd", "--create-home", USER)
-    subprocess.run(["git", "clone", "-q", ROOT, folder / CLONE.lstrip("/")], check=True)
-    run_in(folder, "chown", "--recursive", f"{USER}:{USER}", CLONE)
+    call(*in_root(folder, "useradd", "--create-home", USER))
+    call("git", "clone", ROOT, folder / CLONE.lstrip("/"))
+    call(*in_root(folder, "chown", "--recursive", f"{USER}:{USER}", CLONE))
     packages = packages_of((ROOT / "README.md").read_text())
     _say(f"# apt install {' '.join(packages)}")
     install(folder, packages)
     for command in commands:
         _say(f"$ {command}")
         begun = time.monotonic()
-        run_in(folder, *shlex.split(command), user=USER, work=CLONE, COLUMNS="100")
+        line = in_root(folder, *shlex.split(command), user=USER, work=CLONE, COLUMNS="100")
+        subprocess.run(line, check=True, stdin=subprocess.DEVNULL)
         _say(f"# {time.monotonic() - begun:.0f} s")
 
 
@@ -76,7 +80,7 @@ def main() -> None:
     given = parser.parse_args()
     try:
         try_host(given.folder.resolve(), LONG if given.long else SHORT)
-    except subprocess.CalledProcessError as error:
+    except (SetupError, subprocess.CalledProcessError) as error:
         sys.exit(f"try_host: {error}")
     finally:
         shutil.rmtree(given.folder, ignore_errors=True)

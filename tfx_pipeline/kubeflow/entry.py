@@ -6,7 +6,6 @@ outputs from there, so those take the place of the URIs. Kubeflow also leaves ou
 artifacts, which the component's own definition has.
 """
 
-import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,8 +15,8 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
 SCHEMES = ("s3", "minio")
-# The launcher's folders are at the root; tests put them elsewhere.
-MOUNTS = os.environ.get("SESSIONREC_MOUNTS", "")
+# Before the launcher's folders, which are at the root.
+MOUNTS = ""
 
 
 def to_folder(uri: str) -> str:

@@ -1,35 +1,40 @@
 """Plays open-source Kubeflow's part around each container, as its driver and launcher do it.
 
-A bucket is a folder. A task starts in a folder of its own, with the files of its input artifacts
-copied below /minio and nothing else of the tasks before it; what it left in its output folders is
-copied back. As there, empty folders are lost, and input artifacts come without their type.
+A bucket is a folder. A task runs in a container of its own, with the files of its input artifacts
+copied below /minio, the volume, and nothing else of the tasks before it; what it left in its output
+folders is copied back. As there, empty folders are lost, and input artifacts come without their
+type.
 """
 
 import graphlib
 import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import yaml
 from google.protobuf import json_format, struct_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-ROOT = Path(__file__).parents[3]
+from scripts.image import ENVIRONMENT, container, in_container
+
 SCHEME = "minio"
+USER = 1000
+OUTPUT_FILE = "tmp/kfp_outputs/output_metadata.json"
 
 
 class LocalCluster:
-    """Runs a compiled pipeline, one container after the other, as local processes.
+    """Runs a compiled pipeline, one container after the other.
 
     Attributes:
       outputs: ExecutorOutput of each task that has run.
     """
 
-    def __init__(self, package: Path, folder: Path):
+    def __init__(self, package: Path, folder: Path, volume: Path):
+        """Put the bucket and the tasks into `folder`; containers have `volume` at /data."""
         self.spec, self.deployment = load(package)
         self.folder = folder
+        self.volume = volume
         self.outputs: dict[str, pipeline_spec_pb2.ExecutorOutput] = {}
 
     def run(self, **arguments: str | int) -> None:
@@ -57,8 +62,9 @@ class LocalCluster:
     def _run_task(self, name: str, parameters: dict[str, struct_pb2.Value]) -> None:
         home = self.folder / "tasks" / name
         mounts = home / "mounts"
-        (home / "work").mkdir(parents=True)
-        given = self._executor_input(name, home, parameters)
+        (mounts / SCHEME).mkdir(parents=True)
+        (home / OUTPUT_FILE).parent.mkdir(parents=True)
+        given = self._executor_input(name, parameters)
         for artifacts in given.inputs.artifacts.values():
             for artifact in artifacts.artifacts:
                 _copy_files(self._object(artifact.uri), _mounted(mounts, artifact.uri))
@@ -67,7 +73,7 @@ class LocalCluster:
                 _mounted(mounts, artifact.uri).parent.mkdir(parents=True, exist_ok=True)
         self._run_container(name, given, home)
         output = json_format.Parse(
-            Path(given.outputs.output_file).read_text(), pipeline_spec_pb2.ExecutorOutput()
+            (home / OUTPUT_FILE).read_text(), pipeline_spec_pb2.ExecutorOutput()
         )
         for key, artifacts in given.outputs.artifacts.items():
             [artifact], [made] = artifacts.artifacts, output.artifacts[key].artifacts
@@ -76,7 +82,7 @@ class LocalCluster:
         self.outputs[name] = output
 
     def _executor_input(
-        self, name: str, home: Path, parameters: dict[str, struct_pb2.Value]
+        self, name: str, parameters: dict[str, struct_pb2.Value]
     ) -> pipeline_spec_pb2.ExecutorInput:
         task = self.spec.root.dag.tasks[name]
         component = self.spec.components[task.component_ref.name]
@@ -103,34 +109,38 @@ class LocalCluster:
                 uri=f"{self.spec.default_pipeline_root}/run/{name}/{key}",
                 type=definition.artifact_type,
             )
-        given.outputs.output_file = str(home / "tmp" / "kfp_outputs" / "output_metadata.json")
-        (home / "tmp" / "kfp_outputs").mkdir(parents=True)
+        given.outputs.output_file = f"/{OUTPUT_FILE}"
         return given
 
     def _run_container(self, name: str, given: pipeline_spec_pb2.ExecutorInput, home: Path) -> None:
         task = self.spec.root.dag.tasks[name]
         label = self.spec.components[task.component_ref.name].executor_label
-        container = self.deployment.executors[label].container
+        of_task = self.deployment.executors[label].container
         text = json_format.MessageToJson(given)
-        args = [text if argument == "{{$}}" else argument for argument in container.args]
-        environment = {
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "PYTHONPATH": str(ROOT),
-            "HOME": str(home / "work"),
-            "TMPDIR": str(home / "tmp"),
-            "SESSIONREC_MOUNTS": str(home / "mounts"),
-            **{variable.name: variable.value for variable in container.env},
+        args = [text if argument == "{{$}}" else argument for argument in of_task.args]
+        mounts = {
+            home / "mounts" / SCHEME: f"/{SCHEME}",
+            home / "tmp": "/tmp",
+            self.volume: "/data",
         }
-        done = subprocess.run(
-            [*container.command, *args],
-            cwd=home / "work",
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-        )
+        hand_over(home)
+        environment = {variable.name: variable.value for variable in of_task.env}
+        with container(of_task.image) as made:
+            done = subprocess.run(
+                in_container(made, [*of_task.command, *args], mounts, **environment),
+                env=ENVIRONMENT,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                check=False,
+            )
         assert done.returncode == 0, f"{name}:\n{done.stdout[-5000:]}"
+
+
+def hand_over(folder: Path) -> None:
+    """Let the image's user write in a folder, as a volume's owner does."""
+    for path in (folder, *folder.rglob("*")):
+        os.chown(path, USER, USER)
 
 
 def load(
