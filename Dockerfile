@@ -34,7 +34,7 @@ LABEL org.opencontainers.image.title="sessionrec" \
 # hadolint ignore=DL3008
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates python3 \
-    && rm -rf /var/lib/apt/lists/* \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && useradd --create-home --uid 1000 sessionrec
 COPY --from=packages /opt/sessionrec /opt/sessionrec
 WORKDIR /home/sessionrec

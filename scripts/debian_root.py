@@ -31,6 +31,7 @@ def make_root(folder: Path, packages: Iterable[str] = ()) -> None:
       SetupError: debootstrap or a package failed.
     """
     call("debootstrap", "--variant=minbase", "trixie", folder)
+    call(*in_root(folder, "apt-get", "clean"))
     if certificates := os.environ.get("SSL_CERT_FILE"):
         shutil.copy(certificates, folder / CERTIFICATES.relative_to("/"))
     install(folder, packages)

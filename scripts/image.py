@@ -2,8 +2,8 @@
 
     python3 -m scripts.image NAME
 
-No container engine is needed, only root rights and Debian's package buildah: containers are folders
-(vfs) that commands run in by chroot, with the host's network. The base is a Debian 13 made by
+No container engine is needed, only root rights and Debian's package buildah, which runs commands in
+containers by chroot, with the host's network. The base is a Debian 13 made by
 debootstrap, as the official debian:trixie-slim is; `docker build` takes that one itself.
 """
 
@@ -21,7 +21,7 @@ from scripts.setup_env import call
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = "localhost/debian:trixie"
-ENVIRONMENT = {**os.environ, "BUILDAH_ISOLATION": "chroot", "STORAGE_DRIVER": "vfs"}
+ENVIRONMENT = {**os.environ, "BUILDAH_ISOLATION": "chroot"}
 
 
 def buildah(*arguments: str | Path) -> str:
