@@ -12,7 +12,7 @@ setup: $(READY)
 
 $(READY): requirements.txt pyproject.toml scripts/setup_env.py scripts/host.py
 	@command -v $(PYTHON) > /dev/null || { echo "set-up: there is no $(PYTHON). Install with:" \
-		"sudo apt install g++ python3-dev python3-venv or sudo dnf install gcc-c++ python3-devel"; \
+		"sudo apt install g++ python3-dev python3-venv or sudo dnf install gcc-c++ python3.13-devel"; \
 		exit 1; }
 	@$(PYTHON) -m scripts.setup_env --venv $(VENV)
 	@touch $@
@@ -56,9 +56,9 @@ lock: $(READY)
 		--quiet --no-header --output-file requirements.txt
 
 # What only benchmarks need: RecTools in an environment of its own (UV_TORCH_BACKEND=cpu spares
-# CUDA's part), Polars and DuckDB in a folder beside ours.
+# CUDA's part) and with a Python that its lock is for, Polars and DuckDB in a folder beside ours.
 peers: $(READY)
-	@$(VENV)/bin/uv venv --quiet --allow-existing --python $(PYTHON) $(PEERS)/rectools
+	@$(VENV)/bin/uv venv --quiet --allow-existing --python ">=3.11,<3.13" $(PEERS)/rectools
 	@$(VENV)/bin/uv pip install --quiet --python $(PEERS)/rectools -r benchmarks/peers/rectools.txt
 	@$(VENV)/bin/uv pip install --quiet --python $(VENV)/bin/python --no-deps \
 		--target $(PEERS)/dataframes -r benchmarks/peers/dataframes.txt

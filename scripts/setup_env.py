@@ -160,7 +160,7 @@ def set_up(folder: Path) -> None:
         libraries = folder / "glibc"
         libraries.mkdir()
         point_at(interpreter, fetch_c_libraries(libraries))
-    print("set-up: locked packages (2.9 GB)", flush=True)
+    print("set-up: locked packages (3.9 GB)", flush=True)
     uv = interpreter.parent / "uv"
     sync = ("pip", "sync", "-q", "--compile-bytecode", "--python", interpreter)
     call(uv, *sync, "requirements.txt")

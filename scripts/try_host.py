@@ -47,12 +47,21 @@ def packages_of(readme: str) -> list[str]:
 
 
 def try_host(folder: Path, commands: tuple[str, ...]) -> None:
-    """Make the host in `folder` and run the commands in a clone there.
+    """Make the host in `folder`, run the commands in a clone there, and remove the folder.
 
     Raises:
+      FileExistsError: the folder was there already; it is left alone.
       subprocess.CalledProcessError: a command failed.
       SetupError: the host could not be made.
     """
+    folder.mkdir()
+    try:
+        _run_in_clone(folder, commands)
+    finally:
+        shutil.rmtree(folder)
+
+
+def _run_in_clone(folder: Path, commands: tuple[str, ...]) -> None:
     make_root(folder)
     call(*in_root(folder, "useradd", "--create-home", USER))
     call("git", "clone", ROOT, folder / CLONE.lstrip("/"))
@@ -80,10 +89,8 @@ def main() -> None:
     given = parser.parse_args()
     try:
         try_host(given.folder.resolve(), LONG if given.long else SHORT)
-    except (SetupError, subprocess.CalledProcessError) as error:
+    except (FileExistsError, SetupError, subprocess.CalledProcessError) as error:
         sys.exit(f"try_host: {error}")
-    finally:
-        shutil.rmtree(given.folder, ignore_errors=True)
 
 
 if __name__ == "__main__":
