@@ -110,9 +110,10 @@ class TrainConfig(_Section):
     )
     refit: bool = Field(
         True,
-        description="train the model that is served anew on the validation sessions too, for the "
-        "number of epochs that validation chose",
+        description="go on from the weights that validation chose, with the validation sessions "
+        "too, before the model is served",
     )
+    refit_epochs: Positive = Field(2, description="of that")
     warm_start: bool = Field(
         False, description="start from the weights of the newest model in the serving folder"
     )

@@ -43,17 +43,27 @@ class Start(NamedTuple):
             return self.model
         plain = self.make()
         make_weights(plain, self.training.example())
-        for variable, trained in zip(
-            plain.trainable_variables, self.model.trainable_variables, strict=True
-        ):
-            variable.assign(trained.numpy())
+        _copy_weights(self.model, plain)
         return plain
 
 
 def begin(
-    fn_args: FnArgs, transform: tft.TFTransformOutput, config: TrainConfig, split: str
+    fn_args: FnArgs,
+    transform: tft.TFTransformOutput,
+    config: TrainConfig,
+    split: str,
+    trained: SessionModel | None = None,
 ) -> Start:
-    """Count a split's histories and make a model, in the scope of the strategy that trains it."""
+    """Count a split's histories and make a model, in the scope of the strategy that trains it.
+
+    Args:
+      fn_args: of the training.
+      transform: Transform's output.
+      config: of the optimisation.
+      split: whose histories are counted and trained on.
+      trained: the model whose weights training starts from, of the same vocabulary; those of
+        `fn_args.base_model`, if there is one, where it is not given.
+    """
     given = fn_args.custom_config
     tf.keras.backend.experimental.enable_tf_random_generator()
     tf.keras.utils.set_random_seed(config.seed)
@@ -91,12 +101,19 @@ def begin(
     make = functools.partial(SessionModel, model_config, items, given["max_sessions"])
     model = make()
     make_weights(model, training.example())
-    if is_warm(fn_args):
+    if trained is not None:
+        _copy_weights(trained, model)
+    elif is_warm(fn_args):
         PROGRESS.info("starting from the weights of %s", fn_args.base_model)
         vocabulary = transform.vocabulary_file_by_name(features.ITEM_VOCABULARY)
         name = Path(tf.compat.as_str_any(vocabulary)).name
         warm_start(model, items, fn_args.base_model, name)
     return Start(items, make, model, training)
+
+
+def _copy_weights(of: SessionModel, to: SessionModel) -> None:
+    for variable, trained in zip(to.trainable_variables, of.trainable_variables, strict=True):
+        variable.assign(trained.numpy())
 
 
 def is_warm(fn_args: FnArgs) -> bool:

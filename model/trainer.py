@@ -32,15 +32,15 @@ INDEX_BATCHES = 16
 def run_fn(fn_args: FnArgs) -> None:
     """Train, stop at the best validation NDCG, and export to `fn_args.serving_model_dir`.
 
-    With `train.refit` the model that is exported is another one, trained on the histories of the
-    `refit` split for as many epochs; no target of the test split is in either.
+    With `train.refit` training then goes on from the best weights, on the histories of the `refit`
+    split and with its counts; no target of the test split is in either.
 
     `fn_args.custom_config` holds `model` and `train` (JSON of their configuration), `item_table`,
     `max_sessions`, `max_k`, `index` and `min_index_recall` as the `[serve]` section has them,
     `model_name` and `checkpoints`, a folder: a training that was killed goes on after its last
     whole epoch when it is run again with the same arguments.
-    Both start from the weights of `fn_args.base_model`, if there is a SavedModel, and are trained
-    for `train.warm_epochs` at most then.
+    Training starts from the weights of `fn_args.base_model`, if there is a SavedModel, and takes
+    `train.warm_epochs` at most then.
     `fn_args.train_files` are of the `train` split and, for `train.refit`, of the `refit` split.
     """
     config = TrainConfig.model_validate_json(fn_args.custom_config["train"])
@@ -71,9 +71,9 @@ def _train(
     judged: tf.data.Dataset | None,
     kept: str,
 ) -> Start:
-    """Train to the best epoch and, if it is configured, anew with the validation sessions."""
+    """Train to the best epoch and, if it is configured, go on with the validation sessions."""
     start = begin(fn_args, transform, config, features.TRAIN_SPLIT)
-    epochs = fit(
+    fit(
         start.model,
         config,
         start.training,
@@ -82,11 +82,11 @@ def _train(
         checkpoint=os.path.join(kept, features.TRAIN_SPLIT),
     )
     if config.refit:
-        PROGRESS.info("training anew, with the validation sessions, for %d epochs", epochs)
-        start = begin(fn_args, transform, config, features.REFIT_SPLIT)
+        PROGRESS.info("going on, with the validation sessions, for %d epochs", config.refit_epochs)
+        start = begin(fn_args, transform, config, features.REFIT_SPLIT, start.model)
         refit_dir = os.path.join(fn_args.model_run_dir, features.REFIT_SPLIT)
         checkpoint = os.path.join(kept, features.REFIT_SPLIT)
-        fit(start.model, config, start.training, None, refit_dir, epochs, checkpoint)
+        fit(start.model, config, start.training, None, refit_dir, config.refit_epochs, checkpoint)
     return start
 
 
