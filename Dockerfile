@@ -10,19 +10,20 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 WORKDIR /build
 COPY requirements.txt pyproject.toml README.md LICENSE ./
-# TensorFlow's headers, 430 MB, are for building ops in C++.
+# TensorFlow's headers, 430 MB, are for building ops in C++; libclang, 64 MB, which TensorFlow asks
+# for, is for building TensorFlow: nothing imports it.
 RUN python3 -m venv /opt/tools \
     && /opt/tools/bin/pip install --no-cache-dir "$(grep -m 1 '^uv==' requirements.txt)" \
     && python3 -m venv --without-pip /opt/sessionrec \
     && /opt/tools/bin/uv pip install --no-cache --compile-bytecode \
        --python /opt/sessionrec/bin/python --requirement pyproject.toml \
        --constraint requirements.txt \
+    && /opt/tools/bin/uv pip uninstall --python /opt/sessionrec/bin/python libclang \
     && rm -r /opt/sessionrec/lib/python3.*/site-packages/tensorflow/include
 COPY components components
 COPY model model
 COPY tfx_pipeline tfx_pipeline
 COPY serving serving
-COPY benchmarks benchmarks
 RUN /opt/tools/bin/uv pip install --no-cache --compile-bytecode --no-deps \
     --python /opt/sessionrec/bin/python .
 

@@ -10,6 +10,7 @@ debootstrap, as the official debian:trixie-slim is; `docker build` takes that on
 import argparse
 import json
 import os
+import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -17,11 +18,20 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.debian_root import make_root, network_settings
+from scripts.host import SetupError
 from scripts.setup_env import call
 
 ROOT = Path(__file__).resolve().parent.parent
 BASE = "localhost/debian:trixie"
 ENVIRONMENT = {**os.environ, "BUILDAH_ISOLATION": "chroot"}
+# Their files without bytecode, and what was taken away left out.
+LARGEST_PACKAGES = """
+from importlib.metadata import distributions
+paths = {d.name: [f.locate() for f in d.files or ()] for d in distributions()}
+bytes_ = {name: sum(p.stat().st_size for p in of if p.exists()) for name, of in paths.items()}
+for name in sorted(bytes_, key=bytes_.get, reverse=True)[:5]:
+    print(f"{bytes_[name] / 1e6:7.0f} MB  {name}")
+"""
 
 
 def buildah(*arguments: str | Path) -> str:
@@ -91,7 +101,14 @@ def main() -> None:
     parser.add_argument("name", help="of the image, as localhost/sessionrec:0.1.0")
     name = parser.parse_args().name
     begun = time.monotonic()
-    print(f"{name}: {build(name):.2f} GB above its base, {time.monotonic() - begun:.0f} s")
+    try:
+        above = build(name)
+        print(f"{name}: {above:.2f} GB above its base, {time.monotonic() - begun:.0f} s. Largest:")
+        with container(name) as made:
+            largest = in_container(made, ["python", "-c", LARGEST_PACKAGES], {})
+            print(call(*largest, env=ENVIRONMENT), end="")
+    except SetupError as error:
+        sys.exit(f"image: {error}")
 
 
 if __name__ == "__main__":

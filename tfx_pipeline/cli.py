@@ -5,6 +5,7 @@ TensorFlow is imported inside the commands, once its own output goes to a log fi
 
 import shlex
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -35,7 +36,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Next-session recommendation, from an interaction log to TensorFlow Serving.",
 )
-app.add_typer(benchmark, name="benchmark")
+if find_spec("benchmarks"):  # which the container image leaves out
+    app.add_typer(benchmark, name="benchmark")
 app.add_typer(kubeflow, name="kubeflow")
 PortOption = Annotated[
     int | None,

@@ -155,14 +155,27 @@ def test_it_says_what_it_is_and_runs_as_nobody_special(built):
     assert found["Cmd"] == ["sessionrec", "--help"]
     labels = {name.rpartition(".")[2] for name in found["Labels"]}
     assert {"title", "description", "version", "licenses"} <= labels
-    with image.container(NAME) as made:
-        look = "id -u; ls /opt/sessionrec/bin; command -v g++ pip uv"
-        command = image.in_container(made, ["sh", "-c", look], {})
-        found = subprocess.run(command, env=image.ENVIRONMENT, capture_output=True, text=True)
-    user, *programs = found.stdout.split()
+    user, *programs = printed("sh", "-c", "id -u; ls /opt/sessionrec/bin; command -v g++ pip uv")
     assert user == "1000"
     assert "sessionrec" in programs
     assert not {"uv", "pip", "pytest", "ruff", "/usr/bin/g++", "/usr/bin/pip"} & set(programs)
+
+
+@slow
+@needs_time
+def test_its_command_line_has_all_but_benchmarks(built):
+    words = printed("sessionrec", "--help")
+    assert {"run", "serve", "recommend", "rollback", "kubeflow"} <= set(words)
+    assert "benchmark" not in words
+
+
+def printed(*command: str) -> list[str]:
+    """The words that a command in a container of its own prints; its exit code does not matter."""
+    with image.container(NAME) as made:
+        line = image.in_container(made, list(command), {})
+        return subprocess.run(
+            line, env=image.ENVIRONMENT, capture_output=True, text=True
+        ).stdout.split()
 
 
 @slow
