@@ -28,11 +28,12 @@ def in_blocks(
     ends = [tf.cast(tf.round(share * tf.cast(batch, tf.float32)), tf.int32) for share in _ends()]
     encoded = []
     for begin, end in zip([0, *ends], [*ends, batch], strict=True):
-        users = order[begin:end]
+        # The shortest once more: Keras does not build a GRU for a block without users.
+        users = tf.concat([order[:1], order[begin:end]], 0)
         longest = tf.cast(tf.reduce_max(tf.gather(length, users)), tf.int32)
-        longest = tf.clip_by_value(longest, 1, steps)  # no user, no greatest length
+        longest = tf.clip_by_value(longest, 1, steps)  # a batch without users has no greatest
         states = encode(tf.gather(x[:, :longest], users), tf.gather(visit_time[:, :longest], users))
-        encoded.append(tf.pad(states, [[0, 0], [0, steps - longest], [0, 0]]))
+        encoded.append(tf.pad(states[1:], [[0, 0], [0, steps - longest], [0, 0]]))
     return tf.gather(tf.concat(encoded, 0), tf.math.invert_permutation(order))
 
 
