@@ -1,6 +1,5 @@
 """From a user's sessions to the state that items are scored against (paper, steps 2 and 3)."""
 
-import functools
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -9,7 +8,6 @@ from model.catalogue import Catalogue
 from model.config import ModelConfig
 from model.history import History, Requests
 from model.item_neighbours import FollowScorer, NeighbourScorer, TogetherScorer
-from model.length_blocks import in_blocks
 from model.pair_scores import PairScores, together
 from model.repeat import RepeatScorer
 from model.sequence_encoders import SEQUENCE_ENCODERS
@@ -87,12 +85,7 @@ class UserEncoder(tf.keras.layers.Layer):
         start = tf.tile(self._start, [tf.shape(steps)[0], 1, 1])
         # The start token stands at the first visit.
         visit_time = tf.concat([history.visit_time[:, :1], history.visit_time[:, :-1]], 1)
-        encode = functools.partial(self._sequence_encoder, training=training)
-        steps = tf.concat([start, steps], 1)
-        # One user or a few, as when serving, have no padding to spare.
-        if training:
-            return in_blocks(encode, steps, visit_time, history.length + 1)
-        return encode(steps, visit_time)
+        return self._sequence_encoder(tf.concat([start, steps], 1), visit_time, training=training)
 
     def call(
         self,
