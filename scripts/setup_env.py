@@ -162,7 +162,8 @@ def set_up(folder: Path) -> None:
         point_at(interpreter, fetch_c_libraries(libraries))
     print("set-up: locked packages (3.9 GB)", flush=True)
     uv = interpreter.parent / "uv"
-    sync = ("pip", "sync", "-q", "--compile-bytecode", "--python", interpreter)
+    # Python compiles what is imported; all of it would be 40 s of waiting.
+    sync = ("pip", "sync", "-q", "--python", interpreter)
     call(uv, *sync, "requirements.txt")
     call(uv, "pip", "install", "-q", "--python", interpreter, "--no-deps", "-e", ".")
 
