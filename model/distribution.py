@@ -99,7 +99,7 @@ def to_replicas(
     epochs: Sequence[Callable[[Shard], tf.data.Dataset]],
     sample: Callable[[tf.data.Dataset], tf.data.Dataset],
 ) -> tf.data.Dataset | tf.distribute.DistributedDataset:
-    """Epoch after epoch, each replica's batches of so many steps.
+    """Epoch after epoch, and then again, each replica's batches of so many steps.
 
     A worker whose part of an epoch ends early reads it again from its start.
 
@@ -115,7 +115,10 @@ def to_replicas(
         batches = steps * strategy.num_replicas_in_sync // workers
         shard = workers, context.input_pipeline_id
         parts = (epoch(shard).repeat().take(batches) for epoch in epochs)
-        return sample(functools.reduce(tf.data.Dataset.concatenate, parts))
+        every_epoch = functools.reduce(tf.data.Dataset.concatenate, parts)
+        # Of a dataset that ends with the first epoch, Keras makes two iterators, and a second
+        # iterator shuffles otherwise.
+        return sample(every_epoch.repeat())
 
     return strategy.distribute_datasets_from_function(of_worker)
 

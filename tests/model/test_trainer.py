@@ -224,27 +224,31 @@ class KilledError(RuntimeError):
 def test_a_killed_training_goes_on_to_the_same_model(
     long_training, whole, tmp_path, monkeypatch, caplog
 ):
-    """Killed before the state of an epoch is kept, and when all but the export is done."""
+    """Killed before an epoch's state is kept, with one epoch left, and before the export."""
 
     def train(name: str) -> None:
         caplog.clear()
         with caplog.at_level("INFO", "sessionrec.progress"):
             run_fn(long_training(tmp_path / name, tmp_path / "checkpoints"))
 
-    def kill_in_epoch_2(text: str, *values: object) -> None:
-        if "epoch 2" in text % values:
-            raise KilledError
+    def kill_in(epoch: str):
+        def kill(text: str, *values: object) -> None:
+            if epoch in text % values:
+                raise KilledError
+
+        return kill
 
     def kill(*_: object) -> None:
         raise KilledError
 
-    with monkeypatch.context() as patch, pytest.raises(KilledError):
-        patch.setattr(fitting.PROGRESS, "info", kill_in_epoch_2)
-        train("killed")
+    for epoch in ("epoch 2", "epoch 3"):
+        with monkeypatch.context() as patch, pytest.raises(KilledError):
+            patch.setattr(fitting.PROGRESS, "info", kill_in(epoch))
+            train("killed")
     with monkeypatch.context() as patch, pytest.raises(KilledError):
         patch.setattr(trainer, "export", kill)
         train("killed again")
-    assert "going on after epoch 1" in caplog.text
+    assert "going on after epoch 2" in caplog.text
     train("left alone")
     assert "going on after epoch 3" in caplog.text
     for folder in ("", "refit"):

@@ -1,5 +1,7 @@
 """Run as a program, in which nothing was done with TensorFlow yet: one step of two replicas."""
 
+import itertools
+
 import numpy as np
 import tensorflow as tf
 from tiny_model import SMALL, catalogue, history, make_random, small_model, target
@@ -65,9 +67,13 @@ def main() -> None:
     epochs = [lambda shard: numbers, lambda shard: numbers.map(lambda number: 10 + number)]
     assert steps_of_an_epoch(strategy, epochs[0]) == 3
     check_same(strategy, 3, "steps")
-    steps = list(to_replicas(strategy, 3, epochs, lambda batches: batches.map(lambda n: n + 100)))
-    read = [[int(part) for part in strategy.experimental_local_results(step)] for step in steps]
-    assert read == [[100, 101], [102, 103], [104, 100], [110, 111], [112, 113], [114, 110]], read
+    steps = to_replicas(strategy, 3, epochs, lambda batches: batches.map(lambda n: n + 100))
+    read = [
+        [int(part) for part in strategy.experimental_local_results(step)]
+        for step in itertools.islice(steps, 7)
+    ]
+    once = [[100, 101], [102, 103], [104, 100], [110, 111], [112, 113], [114, 110]]
+    assert read == [*once, once[0]], read
     same = [
         [int(part[0]) for part in strategy.experimental_local_results(step)]
         for step in to_every_replica(strategy, tf.data.Dataset.range(2))
